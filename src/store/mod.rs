@@ -7,26 +7,20 @@
 pub mod claims;
 pub mod logins;
 pub mod memory;
+mod organizations;
 pub mod sql;
+mod unit_of_work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::ops::ControlFlow;
 
-use crate::domain::account::{
-    Account, AccountId, AccountSpec, Credential, DeletedAccount, LoginState, Owner, Revision,
-    SecretPassword, Source, Transaction, TransactionId, TransactionKind,
-};
+use crate::domain::account::{Account, AccountId, DeletedAccount, Revision, TransactionId};
 use crate::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period};
 use crate::domain::email::Email;
-use crate::domain::group::GroupContent;
 use crate::domain::organization::{LoginName, Organization};
-use crate::domain::profile::SelfServiceField;
-use crate::domain::self_service::ProfileChange;
 pub use crate::plan::OrganizationRecord;
-use crate::plan::{
-    AccountChange, AccountPlan, Deleting, FrozenPermissions, MemberPlan, Plan, Precondition,
-};
+use crate::plan::{Deleting, Plan};
 
 /// A store of accounts.
 pub trait Store: Send + Sync + 'static {
@@ -260,94 +254,6 @@ impl CommitTime {
             self.deadline.checked_add(earliest.duration_since(self.now)).unwrap_or(self.deadline);
         Self { now: earliest, deadline }
     }
-
-    /// Returns a fresh id for an account that is created now.
-    fn account_id(self) -> AccountId {
-        let seconds = u64::try_from(self.now.as_second()).unwrap_or_default();
-        let nanoseconds = u32::try_from(self.now.subsec_nanosecond()).unwrap_or_default();
-        AccountId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(
-            uuid::NoContext,
-            seconds,
-            nanoseconds,
-        )))
-    }
-
-    /// Returns the account that a plan creates.
-    pub(crate) fn created(
-        self,
-        plan: &AccountPlan,
-        new: NewAccount<'_>,
-        directories: &BTreeSet<String>,
-    ) -> Account {
-        let NewAccount { id, login_name, content, transaction, password } = new;
-        Account {
-            id: id.unwrap_or_else(|| self.account_id()),
-            namespace: plan.organization.namespace.clone(),
-            revision: Revision(1),
-            owner: plan.owner.clone(),
-            login_name: login_name.clone(),
-            created: self.now,
-            cloned: self.cloned(None, &content),
-            content,
-            transaction: self.next_transaction(
-                (transaction, TransactionKind::Create),
-                Revision(1),
-                directories,
-            ),
-            credential: password.cloned().map(Credential::of_secret),
-            confirmed: BTreeMap::new(),
-        }
-    }
-
-    /// Returns the account as it is with another content and owner.
-    pub(crate) fn updated(
-        self,
-        current: &Account,
-        owner: &Owner,
-        content: &AccountSpec,
-        transaction: Option<Transaction>,
-    ) -> Account {
-        Account {
-            revision: next(current.revision),
-            owner: owner.clone(),
-            content: content.clone(),
-            cloned: self.cloned(Some(current), content),
-            transaction: transaction.unwrap_or_else(|| current.transaction.clone()),
-            ..current.clone()
-        }
-    }
-
-    /// Returns when the account's source was cloned: now, unless it was before.
-    fn cloned(self, before: Option<&Account>, content: &AccountSpec) -> Option<jiff::Timestamp> {
-        match &content.source {
-            Some(source @ Source::Cloned(_)) => {
-                let same = before.filter(|before| before.content.source.as_ref() == Some(source));
-                same.and_then(|before| before.cloned).or(Some(self.now))
-            }
-            Some(Source::Inherited { .. }) | None => None,
-        }
-    }
-
-    /// Returns the journal's entry of a transaction that makes a revision: it begins and, without
-    /// directories, also ends with this commit.
-    pub(crate) fn next_transaction(
-        self,
-        (id, kind): (TransactionId, TransactionKind),
-        revision: Revision,
-        directories: &BTreeSet<String>,
-    ) -> Transaction {
-        let completed = directories.is_empty().then_some(self.now);
-        Transaction { id, kind, revision, started: self.now, deadline: self.deadline, completed }
-    }
-}
-
-/// What a new account is made of, beside its owner.
-pub(crate) struct NewAccount<'a> {
-    pub(crate) id: Option<AccountId>,
-    pub(crate) login_name: &'a LoginName,
-    pub(crate) content: AccountSpec,
-    pub(crate) transaction: TransactionId,
-    pub(crate) password: Option<&'a SecretPassword>,
 }
 
 /// Returns the revision that comes after.
@@ -516,92 +422,5 @@ impl StoreError {
     }
 }
 
-/// Returns the placeholder of a copy with the lowest number that is free; another address as it is.
-fn lowest_free_copy<'a>(email: &Email, taken: impl Iterator<Item = &'a Email>) -> Email {
-    if email.copy_number().is_none() {
-        return email.clone();
-    }
-    let of_the_same = taken.filter(|other| other.placeholder(1) == email.placeholder(1));
-    let numbers: BTreeSet<u32> = of_the_same.filter_map(Email::copy_number).collect();
-    let free = (1..)
-        .find(|number| !numbers.contains(number))
-        .expect("there are more numbers than accounts");
-    email.placeholder(free)
-}
-
 /// How many of the newest changes by members are kept for who looks later.
 const MEMBER_CHANGES: i64 = 10_000;
-
-/// Returns the account after its member changed it; the same where they changed nothing.
-fn changed_by_member(
-    account: &Account,
-    group: &GroupContent,
-    plan: &MemberPlan,
-    begun: impl FnOnce((TransactionId, TransactionKind), Revision) -> Transaction,
-) -> Result<Account, Refusal> {
-    let MemberPlan { namespace: _, account: _, changes, password } = plan;
-    let mut details = changes
-        .iter()
-        .map(ProfileChange::field)
-        .chain(password.iter().map(|_| SelfServiceField::Password));
-    if account.content.lifecycle == LoginState::Disabled
-        || !details.all(|detail| group.self_service.contains(&detail))
-    {
-        return Err(Refusal::NotSelfService);
-    }
-    if account.transaction.in_flight() {
-        return Err(Refusal::InTransaction);
-    }
-    let mut changed = account.clone();
-    changes.iter().for_each(|change| changed.content.change_by_member(change));
-    if let Some(password) = password {
-        let id =
-            TransactionId::of_member(account.id, TransactionKind::PasswordChange, account.revision);
-        changed.credential =
-            Some(Credential::of_member(account.credential.as_ref(), password.clone()));
-        changed.transaction = begun((id, TransactionKind::PasswordChange), next(account.revision));
-    }
-    if changed != *account {
-        changed.revision = next(account.revision);
-    }
-    Ok(changed)
-}
-
-/// Refuses a transaction that would have to wait for the one in flight.
-fn check_may_begin(current: &Account, begins: Option<&Transaction>) -> Result<(), Refusal> {
-    let waits = begins
-        .is_some_and(|transaction| current.transaction.in_flight() && !transaction.kind.revokes());
-    if waits { Err(Refusal::InTransaction) } else { Ok(()) }
-}
-
-/// Returns the accounts that a plan was made from beside the one that it changes, and their
-/// revisions then.
-fn check_preconditions(plan: &AccountPlan) -> impl Iterator<Item = (AccountId, Revision)> {
-    let kept = plan.freezes.iter().map(|FrozenPermissions { account, from, .. }| (*account, *from));
-    kept.chain(
-        plan.preconditions.iter().map(|Precondition { account, revision }| (*account, *revision)),
-    )
-}
-
-/// Whether a plan writes what an account keeps twice, or also changes that account in another way
-/// than its address.
-fn keeps_twice(plan: &AccountPlan) -> bool {
-    let mut written: BTreeSet<AccountId> = match &plan.change {
-        AccountChange::Create { .. } => BTreeSet::new(),
-        AccountChange::Update { account, .. }
-        | AccountChange::Delete { account, .. }
-        | AccountChange::Release { account, .. } => [*account].into(),
-    };
-    !plan.freezes.iter().all(|keep| written.insert(keep.account))
-}
-
-/// Returns the transaction that a change is, where it is one.
-fn transaction_of(change: &AccountChange) -> Option<TransactionId> {
-    match change {
-        AccountChange::Create { transaction, .. } | AccountChange::Delete { transaction, .. } => {
-            Some(*transaction)
-        }
-        AccountChange::Update { transaction, .. } => transaction.map(|(id, _)| id),
-        AccountChange::Release { .. } => None,
-    }
-}

@@ -46,7 +46,7 @@ use self::connection::{Connection, Purpose, pairs, statement, texts};
 use self::database::{Database, StoreAddress};
 pub use self::file_lock::FileLock;
 use self::operators::HeldClaim;
-use self::rows::{GroupColumns, OrganizationCache};
+use self::rows::GroupColumns;
 use super::claims::{Claim, ClaimError, ClaimGrant, CommitPosition, Operators};
 use super::{
     AccountKey, Administrator, CommitTime, Counts, GroupName, OrganizationRecord, Receipt, Refusal,
@@ -212,7 +212,7 @@ impl Store for SqlStore {
         let namespaces = wanted.iter().map(|organization| organization.namespace.as_str());
         let customer_ids = wanted.iter().map(|organization| organization.customer_id.as_str());
         let known =
-            OrganizationCache::load(&mut view, namespaces, customer_ids, GroupColumns::All).await?;
+            rows::organizations(&mut view, namespaces, customer_ids, GroupColumns::All).await?;
         view.commit().await?;
         Ok(wanted
             .iter()
@@ -229,13 +229,9 @@ impl Store for SqlStore {
         let namespaces = wanted.iter().map(|organization| organization.namespace.as_str());
         let customer_ids = wanted.iter().map(|organization| organization.customer_id.as_str());
         let groups = groups.iter().map(|(namespace, name)| [namespace.as_str(), name]).collect();
-        let known = OrganizationCache::load(
-            &mut view,
-            namespaces,
-            customer_ids,
-            GroupColumns::Named(groups),
-        )
-        .await?;
+        let known =
+            rows::organizations(&mut view, namespaces, customer_ids, GroupColumns::Named(groups))
+                .await?;
         view.commit().await?;
         Ok(wanted
             .iter()

@@ -40,7 +40,7 @@ macro_rules! pairs {
 pub(super) use {pairs, texts};
 
 /// A parameter of a statement, or what a column of a list of rows is given.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(super) enum Value {
     Text(Option<String>),

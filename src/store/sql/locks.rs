@@ -198,7 +198,17 @@ impl Patience {
         self.begun.elapsed() > WORK
     }
 
-    /// Tells the server how long is left for the next plan, outside of what may be taken back.
+    /// Returns how long the server was last told to wait.
+    pub(super) fn told(&self) -> Duration {
+        self.told
+    }
+
+    /// Notes that what the server was told since then was rolled back.
+    pub(super) fn take_back(&mut self, told: Duration) {
+        self.told = told;
+    }
+
+    /// Tells the server how long is left for the next plan.
     pub(super) async fn go_on(&mut self, connection: &mut Connection) -> Result<(), Error> {
         let left = self.all.saturating_sub(self.begun.elapsed()).max(LEAST);
         if left + COARSELY < self.told || (left == LEAST && self.told > LEAST) {

@@ -16,11 +16,12 @@ use crate::domain::account::{
 };
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent};
-use crate::domain::organization::{CustomerId, LoginName, Organization};
+use crate::domain::organization::{CustomerId, LoginName};
 use crate::domain::password::PasswordHash;
 use crate::domain::permission::{Permission, Permissions};
 use crate::plan::{Deleting, Listing};
-use crate::store::{Counts, OrganizationRecord, Refusal, StoreError};
+use crate::store::organizations::Organizations;
+use crate::store::{Counts, StoreError};
 
 /// Selects accounts with their last transactions.
 macro_rules! select_accounts {
@@ -294,181 +295,63 @@ pub(super) enum GroupColumns<'a> {
     All,
     /// Those of these namespaces and names.
     Named(Vec<[&'a str; 2]>),
-    /// These, and those that these accounts are in.
-    Concerned {
-        /// The namespaces and names.
-        names: Vec<[&'a str; 2]>,
-        /// The ids of the accounts.
-        accounts: BTreeSet<String>,
-    },
 }
 
-/// What the store knows of some organizations.
-#[derive(Clone, Debug, Default)]
-pub(super) struct OrganizationCache {
-    claims: HashMap<String, CustomerId>,
-    claimants: HashMap<CustomerId, String>,
-    groups: HashMap<String, BTreeMap<String, GroupContent>>,
-    listings: HashMap<String, BTreeMap<String, Listing>>,
-    directories: BTreeSet<String>,
-}
-
-impl OrganizationCache {
-    /// Reads what is known of the namespaces, and who claimed the customer IDs.
-    pub(super) async fn load<'a>(
-        connection: &mut Connection,
-        namespaces: impl Iterator<Item = &'a str>,
-        customer_ids: impl Iterator<Item = &'a str>,
-        declared: GroupColumns<'_>,
-    ) -> Result<Self, StoreError> {
-        let namespaces = texts(namespaces.collect::<BTreeSet<_>>());
-        let customer_ids = texts(customer_ids.collect::<BTreeSet<_>>());
-        let mut known = Self::default();
-        let claims = statement(concat!(
-            "SELECT namespace, customer_id FROM organizations WHERE namespace IN (",
+/// Reads what is known of the namespaces, and who claimed the customer IDs.
+pub(super) async fn organizations<'a>(
+    connection: &mut Connection,
+    namespaces: impl IntoIterator<Item = &'a str>,
+    customer_ids: impl IntoIterator<Item = &'a str>,
+    declared: GroupColumns<'_>,
+) -> Result<Organizations, StoreError> {
+    let namespaces = texts(namespaces.into_iter().collect::<BTreeSet<_>>());
+    let customer_ids = texts(customer_ids.into_iter().collect::<BTreeSet<_>>());
+    let mut known = Organizations::default();
+    let claims = statement(concat!(
+        "SELECT namespace, customer_id FROM organizations WHERE namespace IN (",
+        texts!("$1"),
+        ") OR customer_id IN (",
+        texts!("$2"),
+        ")"
+    ));
+    for row in claims.bind(&namespaces).bind(customer_ids).fetch_all(&mut *connection).await? {
+        let customer_id =
+            CustomerId::parse(row.get("customer_id")?).map_err(|_| corrupt("customer_id"))?;
+        known.claim(row.get("namespace")?, customer_id);
+    }
+    let groups = match declared {
+        GroupColumns::All => statement(concat!(
+            "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE namespace IN (",
             texts!("$1"),
-            ") OR customer_id IN (",
-            texts!("$2"),
             ")"
-        ));
-        for row in claims.bind(&namespaces).bind(customer_ids).fetch_all(&mut *connection).await? {
-            let customer_id =
-                CustomerId::parse(row.get("customer_id")?).map_err(|_| corrupt("customer_id"))?;
-            known.claim(row.get("namespace")?, customer_id);
-        }
-        let groups = match declared {
-            GroupColumns::All => statement(concat!(
-                "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE namespace IN (",
-                texts!("$1"),
-                ")"
-            ))
-            .bind(&namespaces),
-            GroupColumns::Named(names) => statement(concat!(
-                "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE (namespace, name) IN (",
-                pairs!("$1"),
-                ")"
-            ))
-            .bind(json(&names)),
-            GroupColumns::Concerned { names, accounts } => statement(concat!(
-                "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE (namespace, name) IN (",
-                pairs!("$1"),
-                ") UNION ALL SELECT namespace, name, full_control, permissions, self_service FROM groups \
-                 WHERE (namespace, name) IN (SELECT namespace, group_name FROM accounts WHERE account_id IN (",
-                texts!("$2"),
-                "))"
-            ))
-            .bind(json(&names))
-            .bind(texts(accounts)),
+        ))
+        .bind(&namespaces),
+        GroupColumns::Named(names) => statement(concat!(
+            "SELECT namespace, name, full_control, permissions, self_service FROM groups WHERE (namespace, name) IN (",
+            pairs!("$1"),
+            ")"
+        ))
+        .bind(json(&names)),
+    };
+    for row in groups.fetch_all(&mut *connection).await? {
+        let content = GroupContent {
+            full_control: row.get("full_control")?,
+            permissions: permissions(&row, "permissions")?,
+            self_service: parsed(row.get("self_service")?, "self_service")?,
         };
-        for row in groups.fetch_all(&mut *connection).await? {
-            let content = GroupContent {
-                full_control: row.get("full_control")?,
-                permissions: permissions(&row, "permissions")?,
-                self_service: parsed(row.get("self_service")?, "self_service")?,
-            };
-            known.put_group(row.get("namespace")?, row.get("name")?, content);
-        }
-        let domains = statement(concat!(
-            "SELECT namespace, name, domain, include_subdomains FROM domains WHERE namespace IN (",
-            texts!("$1"),
-            ")"
-        ));
-        for row in domains.bind(&namespaces).fetch_all(connection).await? {
-            let domain = Domain::from_stored(row.get("domain")?);
-            let listing = Listing { domain, include_subdomains: row.get("include_subdomains")? };
-            known.put_listing(row.get("namespace")?, row.get("name")?, listing);
-        }
-        Ok(known)
+        known.set_group(row.get("namespace")?, row.get("name")?, Some(content));
     }
-
-    /// Reads beside it which directories transactions wait for.
-    pub(super) async fn with_directories(
-        mut self,
-        connection: &mut Connection,
-    ) -> Result<Self, StoreError> {
-        self.directories = directories(connection).await?;
-        Ok(self)
+    let domains = statement(concat!(
+        "SELECT namespace, name, domain, include_subdomains FROM domains WHERE namespace IN (",
+        texts!("$1"),
+        ")"
+    ));
+    for row in domains.bind(&namespaces).fetch_all(connection).await? {
+        let domain = Domain::from_stored(row.get("domain")?);
+        let listing = Listing { domain, include_subdomains: row.get("include_subdomains")? };
+        known.set_listing(row.get("namespace")?, row.get("name")?, Some(listing));
     }
-
-    pub(super) fn directories(&self) -> &BTreeSet<String> {
-        &self.directories
-    }
-
-    pub(super) fn record(&self, organization: &Organization) -> OrganizationRecord {
-        let Organization { namespace, customer_id } = organization;
-        OrganizationRecord {
-            claimed: self.claims.get(namespace).cloned(),
-            taken: self.claimants.get(customer_id).is_some_and(|claimant| claimant != namespace),
-            groups: self.groups.get(namespace).cloned().unwrap_or_default(),
-            listings: self.listings.get(namespace).cloned().unwrap_or_default(),
-        }
-    }
-
-    /// Refuses an account of an organization that has another customer ID, or one that isn't its
-    /// own.
-    pub(super) fn check_claim(&self, organization: &Organization) -> Result<(), Refusal> {
-        let Organization { namespace, customer_id } = organization;
-        match self.claims.get(namespace) {
-            Some(claimed) if claimed != customer_id => Err(Refusal::CustomerIdChanged),
-            None if self.claimants.contains_key(customer_id) => Err(Refusal::CustomerIdTaken),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Refuses an address whose domain isn't listed.
-    pub(super) fn check_domain(&self, namespace: &str, email: &Email) -> Result<(), Refusal> {
-        let accepted = self.listings(namespace).any(|(_, listing)| listing.accepts(email.domain()));
-        if accepted { Ok(()) } else { Err(Refusal::DomainNotAllowed) }
-    }
-
-    pub(super) fn claimed(&self, namespace: &str) -> Option<&CustomerId> {
-        self.claims.get(namespace)
-    }
-
-    pub(super) fn claim(&mut self, namespace: String, customer_id: CustomerId) {
-        self.claimants.insert(customer_id.clone(), namespace.clone());
-        self.claims.insert(namespace, customer_id);
-    }
-
-    pub(super) fn has_group(&self, namespace: &str, name: &str) -> bool {
-        let declared = self.groups.get(namespace).is_some_and(|groups| groups.contains_key(name));
-        declared || GroupContent::built_in(name).is_some()
-    }
-
-    pub(super) fn put_group(&mut self, namespace: String, name: String, content: GroupContent) {
-        self.groups.entry(namespace).or_default().insert(name, content);
-    }
-
-    pub(super) fn drop_group(&mut self, namespace: &str, name: &str) {
-        if let Some(groups) = self.groups.get_mut(namespace) {
-            groups.remove(name);
-        }
-    }
-
-    /// Returns what a group gives its members.
-    pub(super) fn group(&self, namespace: &str, name: &str) -> Option<GroupContent> {
-        let declared = self.groups.get(namespace).and_then(|groups| groups.get(name)).cloned();
-        declared.or_else(|| GroupContent::built_in(name))
-    }
-
-    pub(super) fn is_administrator(&self, namespace: &str, content: &AccountSpec) -> bool {
-        content.lifecycle == LoginState::Enabled
-            && self.group(namespace, &content.group).is_some_and(|group| group.full_control)
-    }
-
-    pub(super) fn listings(&self, namespace: &str) -> impl Iterator<Item = (&String, &Listing)> {
-        self.listings.get(namespace).into_iter().flatten()
-    }
-
-    pub(super) fn put_listing(&mut self, namespace: String, name: String, listing: Listing) {
-        self.listings.entry(namespace).or_default().insert(name, listing);
-    }
-
-    pub(super) fn drop_listing(&mut self, namespace: &str, name: &str) {
-        if let Some(listings) = self.listings.get_mut(namespace) {
-            listings.remove(name);
-        }
-    }
+    Ok(known)
 }
 
 /// Returns the names of the groups with full control.

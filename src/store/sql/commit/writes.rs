@@ -1,12 +1,16 @@
 //! Rows that are written together: one statement takes any number of them as a JSON list of lists.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, OnceLock};
+
+use jiff::Timestamp;
 
 use super::CommitError;
 use crate::domain::account::{
-    Account, AccountId, AccountSpec, DirectoryAck, Revision, Source, Transaction, TransactionId,
+    Account, AccountId, AccountSpec, DeletedAccount, DirectoryAck, LoginState, Owner, Revision,
+    Source, Transaction, TransactionId,
 };
-use crate::store::sql::connection::{Connection, Value, statement};
+use crate::store::sql::connection::{Connection, Value, statement, texts};
 use crate::store::sql::rows::{self, CLONE, INHERIT};
 
 /// What a column holds.
@@ -137,8 +141,8 @@ fn columns(row: &AccountRow) -> Vec<(&'static str, Kind)> {
     row.iter().map(|(name, value)| (*name, kind(value))).collect()
 }
 
-/// Writes accounts with a statement that the columns of the first one make, once.
-async fn write_accounts(
+/// Writes rows of accounts with a statement that the columns of the first one make, once.
+async fn write_rows(
     connection: &mut Connection,
     (text, make): (&'static OnceLock<String>, fn(&Columns) -> String),
     accounts: Vec<AccountRow>,
@@ -146,16 +150,29 @@ async fn write_accounts(
     let Some(first) = accounts.first() else { return Ok(()) };
     let text = text.get_or_init(|| make(&columns(first)));
     let values = |row: AccountRow| row.into_iter().map(|(_, value)| value).collect();
-    write(connection, text, &accounts.into_iter().map(values).collect::<Vec<_>>()).await
+    write(connection, text, accounts.into_iter().map(values).collect()).await
 }
 
 async fn write(
     connection: &mut Connection,
     text: &'static str,
-    rows: &[Vec<Value>],
+    rows: Vec<Vec<Value>>,
 ) -> Result<(), CommitError> {
     if !rows.is_empty() {
-        statement(text).bind(rows::json(rows)).execute(connection).await?;
+        statement(text).bind(rows::json(&rows)).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Executes a statement about the accounts that `$1` lists.
+async fn write_about(
+    connection: &mut Connection,
+    text: &'static str,
+    accounts: impl IntoIterator<Item = AccountId>,
+) -> Result<(), CommitError> {
+    let ids: Vec<String> = accounts.into_iter().map(|id| id.to_string()).collect();
+    if !ids.is_empty() {
+        statement(text).bind(rows::texts(ids)).execute(connection).await?;
     }
     Ok(())
 }
@@ -166,23 +183,48 @@ pub(super) async fn insert_accounts(
 ) -> Result<(), CommitError> {
     static TEXT: OnceLock<String> = OnceLock::new();
     let rows = accounts.iter().map(|account| whole(account)).collect();
-    write_accounts(connection, (&TEXT, |columns| insert("accounts", columns)), rows).await
+    write_rows(connection, (&TEXT, |columns| insert("accounts", columns)), rows).await
 }
 
+/// Writes those of the accounts, given as they were and as they are, whose rows differ.
 pub(super) async fn overwrite_accounts(
     connection: &mut Connection,
-    accounts: &[&Account],
+    accounts: &[(&Account, &Account)],
 ) -> Result<(), CommitError> {
     static TEXT: OnceLock<String> = OnceLock::new();
-    let rows = accounts.iter().map(|account| changing(account)).collect();
+    let row = |(before, after): &(&Account, &Account)| {
+        Some(changing(after)).filter(|row| *row != changing(before))
+    };
+    let rows = accounts.iter().filter_map(row).collect();
     let by_id = |columns: &Columns| update("accounts", "account_id", columns);
-    write_accounts(connection, (&TEXT, by_id), rows).await
+    write_rows(connection, (&TEXT, by_id), rows).await
+}
+
+/// Takes the addresses and owners' names of accounts away for a moment.
+pub(super) async fn clear_names(
+    connection: &mut Connection,
+    accounts: BTreeSet<AccountId>,
+) -> Result<(), CommitError> {
+    let text = concat!(
+        "UPDATE accounts SET email = NULL, owner_name = NULL WHERE account_id IN (",
+        texts!("$1"),
+        ")"
+    );
+    write_about(connection, text, accounts).await
+}
+
+pub(super) async fn delete_accounts(
+    connection: &mut Connection,
+    accounts: Vec<AccountId>,
+) -> Result<(), CommitError> {
+    let text = concat!("DELETE FROM accounts WHERE account_id IN (", texts!("$1"), ")");
+    write_about(connection, text, accounts).await
 }
 
 /// Begins the lifetimes of accounts that are created, in the state that each has.
 pub(super) async fn begin_lifetimes(
     connection: &mut Connection,
-    accounts: &[&Account],
+    accounts: &[Account],
 ) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 5] = [
         ("account_id", Text),
@@ -192,7 +234,7 @@ pub(super) async fn begin_lifetimes(
         ("state_at_creation", Text),
     ];
     static TEXT: LazyLock<String> = LazyLock::new(|| insert("lifetimes", &COLUMNS));
-    let row = |account: &&Account| {
+    let row = |account: &Account| {
         let Account { id, namespace, login_name, created, content, .. } = account;
         let state = rows::lifecycle_text(content.lifecycle);
         vec![
@@ -203,33 +245,59 @@ pub(super) async fn begin_lifetimes(
             state.into(),
         ]
     };
-    write(connection, &TEXT, &accounts.iter().map(row).collect::<Vec<_>>()).await
+    write(connection, &TEXT, accounts.iter().map(row).collect()).await
+}
+
+/// Ends the lifetimes of accounts that are deleted.
+pub(super) async fn end_lifetimes(
+    connection: &mut Connection,
+    accounts: &[(DeletedAccount, Timestamp)],
+) -> Result<(), CommitError> {
+    const COLUMNS: [(&str, Kind); 5] = [
+        ("account_id", Text),
+        ("deleted_at", Number),
+        ("owner_name", Text),
+        ("owner_uid", Text),
+        ("owner_generation", Number),
+    ];
+    static TEXT: LazyLock<String> = LazyLock::new(|| update("lifetimes", "account_id", &COLUMNS));
+    let row = |(deleted, ended): &(DeletedAccount, Timestamp)| {
+        let Owner { name, uid, generation } = &deleted.owner;
+        vec![
+            deleted.account.to_string().into(),
+            ended.as_microsecond().into(),
+            name.into(),
+            uid.into(),
+            (*generation).into(),
+        ]
+    };
+    write(connection, &TEXT, accounts.iter().map(row).collect()).await
 }
 
 /// Writes down since when accounts are in the state that they get now.
-pub(super) async fn write_switches(
+pub(super) async fn write_state_changes(
     connection: &mut Connection,
-    switches: &[(AccountId, Revision, &'static str)],
-    now: jiff::Timestamp,
+    changes: &[(AccountId, Revision, LoginState)],
+    now: Timestamp,
 ) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 4] =
         [("account_id", Text), ("revision", Number), ("switched_at", Number), ("state", Text)];
     static TEXT: LazyLock<String> = LazyLock::new(|| insert("switches", &COLUMNS));
-    let row = |(account, revision, state): &(AccountId, Revision, &'static str)| {
+    let row = |(account, revision, state): &(AccountId, Revision, LoginState)| {
         vec![
             account.to_string().into(),
             revision.0.into(),
             now.as_microsecond().into(),
-            (*state).into(),
+            rows::lifecycle_text(*state).into(),
         ]
     };
-    write(connection, &TEXT, &switches.iter().map(row).collect::<Vec<_>>()).await
+    write(connection, &TEXT, changes.iter().map(row).collect()).await
 }
 
 /// Writes transactions into the journal.
 pub(super) async fn write_journal(
     connection: &mut Connection,
-    entries: &[(AccountId, &Transaction)],
+    entries: &[(AccountId, Transaction)],
 ) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 7] = [
         ("transaction_id", Text),
@@ -241,7 +309,7 @@ pub(super) async fn write_journal(
         ("completed_at", Number),
     ];
     static TEXT: LazyLock<String> = LazyLock::new(|| insert("transactions", &COLUMNS));
-    let row = |(account, transaction): &(AccountId, &Transaction)| {
+    let row = |(account, transaction): &(AccountId, Transaction)| {
         let Transaction { id, kind, revision, started, deadline, completed } = transaction;
         vec![
             id.0.to_string().into(),
@@ -250,44 +318,59 @@ pub(super) async fn write_journal(
             revision.0.into(),
             started.as_microsecond().into(),
             deadline.as_microsecond().into(),
-            completed.map(jiff::Timestamp::as_microsecond).into(),
+            completed.map(Timestamp::as_microsecond).into(),
         ]
     };
-    write(connection, &TEXT, &entries.iter().map(row).collect::<Vec<_>>()).await
+    write(connection, &TEXT, entries.iter().map(row).collect()).await
 }
 
 /// Notes in the journal when transactions were superseded.
 pub(super) async fn supersede(
     connection: &mut Connection,
     ids: &[TransactionId],
-    now: jiff::Timestamp,
+    now: Timestamp,
 ) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 2] = [("transaction_id", Text), ("superseded_at", Number)];
     static TEXT: LazyLock<String> =
         LazyLock::new(|| update("transactions", "transaction_id", &COLUMNS));
     let row = |id: &TransactionId| vec![id.0.to_string().into(), now.as_microsecond().into()];
-    write(connection, &TEXT, &ids.iter().map(row).collect::<Vec<_>>()).await
+    write(connection, &TEXT, ids.iter().map(row).collect()).await
 }
 
 /// Notes in the journal when transactions completed.
 pub(super) async fn complete(
     connection: &mut Connection,
-    transactions: &[&Transaction],
+    transactions: &[Transaction],
 ) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 2] = [("transaction_id", Text), ("completed_at", Number)];
     static TEXT: LazyLock<String> =
         LazyLock::new(|| update("transactions", "transaction_id", &COLUMNS));
-    let row = |transaction: &&Transaction| {
-        let completed = transaction.completed.map(jiff::Timestamp::as_microsecond);
+    let row = |transaction: &Transaction| {
+        let completed = transaction.completed.map(Timestamp::as_microsecond);
         vec![transaction.id.0.to_string().into(), completed.into()]
     };
-    write(connection, &TEXT, &transactions.iter().map(row).collect::<Vec<_>>()).await
+    write(connection, &TEXT, transactions.iter().map(row).collect()).await
+}
+
+/// Notes in the journal how many cases lost their owner with each account.
+pub(super) async fn write_cases(
+    connection: &mut Connection,
+    accounts: &[(DeletedAccount, Timestamp)],
+) -> Result<(), CommitError> {
+    const COLUMNS: [(&str, Kind); 2] = [("transaction_id", Text), ("cases_unassigned", Number)];
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| update("transactions", "transaction_id", &COLUMNS));
+    let with_cases = accounts.iter().filter(|(deleted, _)| deleted.cases_unassigned > 0);
+    let row = |(deleted, _): &(DeletedAccount, Timestamp)| {
+        vec![deleted.transaction.id.0.to_string().into(), deleted.cases_unassigned.into()]
+    };
+    write(connection, &TEXT, with_cases.map(row).collect()).await
 }
 
 /// Notes what directories confirmed of accounts.
 pub(super) async fn confirm(
     connection: &mut Connection,
-    confirmed: &[(AccountId, &str, &DirectoryAck)],
+    confirmed: &BTreeMap<(AccountId, String), DirectoryAck>,
 ) -> Result<(), CommitError> {
     const COLUMNS: [(&str, Kind); 5] = [
         ("account_id", Text),
@@ -304,19 +387,15 @@ pub(super) async fn confirm(
              revision = excluded.revision, fingerprint = excluded.fingerprint, handle = excluded.handle"
         )
     });
-    let row = |(account, directory, DirectoryAck { revision, fingerprint, handle }): &(
-        AccountId,
-        &str,
-        &DirectoryAck,
-    )| {
-        let fingerprint = fingerprint.as_ref().map(ToString::to_string);
+    let row = |((account, directory), ack): (&(AccountId, String), &DirectoryAck)| {
+        let DirectoryAck { revision, fingerprint, handle } = ack;
         vec![
             account.to_string().into(),
-            (*directory).into(),
+            directory.into(),
             revision.0.into(),
-            fingerprint.into(),
+            fingerprint.as_ref().map(ToString::to_string).into(),
             handle.as_ref().map(|handle| handle.0.clone()).into(),
         ]
     };
-    write(connection, &TEXT, &confirmed.iter().map(row).collect::<Vec<_>>()).await
+    write(connection, &TEXT, confirmed.iter().map(row).collect()).await
 }

@@ -10,7 +10,7 @@ use crate::domain::organization::LoginName;
 
 /// The live accounts. None is changed in place, so that each is found by what it has now.
 #[derive(Debug, Default)]
-pub(super) struct Accounts {
+pub(in crate::store) struct AccountIndex {
     all: BTreeMap<AccountId, Account>,
     by_login: HashMap<LoginName, AccountId>,
     organizations: HashMap<String, Members>,
@@ -25,39 +25,46 @@ struct Members {
     by_source: HashMap<String, BTreeSet<AccountId>>,
 }
 
-impl Accounts {
+impl AccountIndex {
     /// Returns an account.
-    pub(super) fn get(&self, id: AccountId) -> Option<&Account> {
+    pub(in crate::store) fn get(&self, id: AccountId) -> Option<&Account> {
         self.all.get(&id)
     }
 
     /// Returns all of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
+    pub(in crate::store) fn iter(&self) -> impl Iterator<Item = &Account> {
         self.all.values()
     }
 
     /// Returns those of an organization.
-    pub(super) fn in_organization(&self, namespace: &str) -> impl Iterator<Item = &Account> {
+    pub(in crate::store) fn in_organization(
+        &self,
+        namespace: &str,
+    ) -> impl Iterator<Item = &Account> {
         self.those(self.organizations.get(namespace).map(|members| &members.all))
     }
 
     /// Returns the one whose `User` has a name.
-    pub(super) fn owned_by(&self, namespace: &str, name: &str) -> Option<&Account> {
+    pub(in crate::store) fn owned_by(&self, namespace: &str, name: &str) -> Option<&Account> {
         self.get(*self.organizations.get(namespace)?.by_owner.get(name)?)
     }
 
     /// Returns the one that has an email.
-    pub(super) fn with_email(&self, namespace: &str, email: &Email) -> Option<&Account> {
+    pub(in crate::store) fn with_email(&self, namespace: &str, email: &Email) -> Option<&Account> {
         self.get(*self.organizations.get(namespace)?.by_email.get(email)?)
     }
 
     /// Returns the one that has a login name.
-    pub(super) fn with_login(&self, login_name: &LoginName) -> Option<&Account> {
+    pub(in crate::store) fn with_login(&self, login_name: &LoginName) -> Option<&Account> {
         self.get(*self.by_login.get(login_name)?)
     }
 
     /// Returns those that inherit from the `User` of a name.
-    pub(super) fn heirs(&self, namespace: &str, name: &str) -> impl Iterator<Item = &Account> {
+    pub(in crate::store) fn heirs(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Iterator<Item = &Account> {
         self.those(
             self.organizations.get(namespace).and_then(|members| members.by_source.get(name)),
         )
@@ -67,9 +74,9 @@ impl Accounts {
         ids.into_iter().flatten().filter_map(|id| self.get(*id))
     }
 
-    /// Takes an account in, instead of the one with its id.
-    pub(super) fn put(&mut self, account: Account) {
-        self.remove(account.id);
+    /// Takes an account in, and returns the one that had its id until now.
+    pub(in crate::store) fn put(&mut self, account: Account) -> Option<Account> {
+        let before = self.remove(account.id);
         let id = account.id;
         let members = self.organizations.entry(account.namespace.clone()).or_default();
         members.all.insert(id);
@@ -80,10 +87,11 @@ impl Accounts {
         }
         self.by_login.insert(account.login_name.clone(), id);
         self.all.insert(id, account);
+        before
     }
 
     /// Takes an account out.
-    pub(super) fn remove(&mut self, id: AccountId) -> Option<Account> {
+    pub(in crate::store) fn remove(&mut self, id: AccountId) -> Option<Account> {
         let account = self.all.remove(&id)?;
         forget(self.by_login.entry(account.login_name.clone()), id);
         if let Some(members) = self.organizations.get_mut(&account.namespace) {
@@ -100,18 +108,6 @@ impl Accounts {
             }
         }
         Some(account)
-    }
-
-    /// Changes an account, if it is there, and returns it as it is then.
-    pub(super) fn change(
-        &mut self,
-        id: AccountId,
-        change: impl FnOnce(&mut Account),
-    ) -> Option<&Account> {
-        let mut account = self.remove(id)?;
-        change(&mut account);
-        self.put(account);
-        self.get(id)
     }
 }
 
