@@ -23,7 +23,7 @@ pub(super) fn page() -> String {
     let mut page = HEAD.to_owned();
     let policies = policies();
     verbs(&mut page, &policies);
-    page.push_str("\n## Policies\n\nEach is installed by `kubectl apply -k deploy/policies`, without a webhook.\n");
+    page.push_str("\n## Policies\n\n`kubectl apply -k deploy/policies` installs the validating ones, and\n`kubectl apply -k deploy/policies/mutating`, from Kubernetes 1.36 on, the mutating one. There is no webhook.\n");
     for (comment, policy) in &policies {
         let matched = &policy["spec"]["matchConstraints"]["resourceRules"][0];
         let _ = write!(
@@ -88,10 +88,12 @@ pub(super) fn operator_rights() -> String {
 }
 
 fn policies() -> Vec<(String, Value)> {
-    let mut files: Vec<_> = fs::read_dir(project().join("deploy/policies"))
-        .unwrap()
+    let folders = ["deploy/policies", "deploy/policies/mutating"];
+    let mut files: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(project().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
-        .filter(|path| !path.ends_with("kustomization.yaml"))
+        .filter(|path| path.is_file() && !path.ends_with("kustomization.yaml"))
         .collect();
     files.sort();
     let all = files.iter().flat_map(documents);
