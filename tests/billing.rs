@@ -203,10 +203,11 @@ fn the_running_month_is_provisional_and_one_to_come_is_refused() {
     assert!(String::from_utf8_lossy(&csv.stderr).contains("this is provisional"));
     let next = running.next().unwrap().next().unwrap().to_string();
     kept.check_fault(&["--month", &next], &format!("{next} hasn't begun yet"));
+    let by_default: Value = serde_json::from_slice(&kept.roster(&["-o", "json"]).stdout).unwrap();
+    assert_eq!(by_default, report, "the month is the current one by default");
     for bad in ["2025-13", "2025-3", "03-2025", "soon"] {
         kept.check_fault(&["--month", bad], "YYYY-MM");
     }
-    kept.check_fault(&[], "--month");
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! `roster billing report --month YYYY-MM [--organization ORG]`, and the cure where a clock was
-//! wrong.
+//! `roster billing report [--month YYYY-MM] [-n NAMESPACE]`, and the cure after a wrong clock.
 
 mod reopen;
 
@@ -15,17 +14,17 @@ use serde::ser::{Error as _, SerializeSeq, SerializeStruct, Serializer};
 
 use self::reopen::ReopenArgs;
 use super::table::write_table;
-use super::{Failure, block_on};
+use super::{Failure, NamespaceFilter, block_on, examples, open};
 use crate::config::Shared;
 use crate::domain::billing::{Bill, BillLine, BillingTimeZone, Calendar, Month, Period};
 use crate::store::sql::SqlStore;
 use crate::store::{Store, StoreError};
 
-/// How many lines may wait to be printed.
+/// How many pieces may wait to be printed.
 const WAITING: usize = 64;
 
-/// How many lines are handed over together.
-const TOGETHER: usize = 256;
+/// How many lines a piece has.
+const PIECE: usize = 256;
 
 /// Arguments of `roster billing`.
 #[derive(Debug, Args)]
@@ -36,37 +35,43 @@ pub(super) struct BillingArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints who is billed for a calendar month: every login under which there was an account at
-    /// any instant of it, enabled or disabled.
+    /// Prints who is billed for a calendar month: every login that had an account at any instant of
+    /// it, enabled or disabled.
     ///
-    /// The report of a closed month never changes. That of one that isn't closed says that it is
-    /// provisional; roster run closes it when it is over by more than one clock.
+    /// The report of a closed month never changes. Until then it is marked provisional; roster run
+    /// closes a month when more than one clock confirms that it is over.
     Report(BillingReport),
-    /// Opens months again that a wrong clock closed before they were over, and has what it dated in
-    /// the future be dated now.
+    /// Reopens months that a wrong clock closed before they were over, and dates what it dated in
+    /// the future to the present.
     ///
-    /// Without --confirm says what it would do. Refuses months that are over, by this machine's
-    /// clock, the API server's and, with PostgreSQL, its own. What it changed is kept in the table
-    /// billing_corrections.
+    /// Without --confirm prints what it would change. Refuses months that are over by this machine's
+    /// clock, the API server's and, with PostgreSQL, the database server's. The table
+    /// billing_corrections keeps what was changed.
     Reopen(ReopenArgs),
 }
 
 /// Arguments of `roster billing report`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("The bill of this month so far", "roster billing report"),
+    ("The bill of a month for one organization", "roster billing report --month 2026-11 -n acme"),
+    ("How many logins are billed", "roster billing report --month 2026-11 -o json | jq .total"),
+]))]
 struct BillingReport {
-    /// The month.
+    /// The month [default: the current one, in the store's billing time zone]
     #[arg(long, value_name = "YYYY-MM")]
-    month: Month,
-    /// Only the logins of this organization, by the name of its namespace.
-    #[arg(long, value_name = "ORG")]
-    organization: Option<String>,
+    month: Option<Month>,
+    #[command(flatten)]
+    filter: NamespaceFilter,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
+    #[command(flatten)]
+    shared: Shared,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
+enum Format {
     /// Columns for people.
     #[default]
     Table,
@@ -112,20 +117,19 @@ struct Heading {
 type Piece = Option<Vec<BillLine>>;
 
 /// Prints the report of a month.
-pub(super) fn run(shared: &Shared, arguments: &BillingArgs) -> Result<(), Failure> {
-    let BillingReport { month, organization, output } = match &arguments.command {
+pub(super) fn run(arguments: &BillingArgs) -> Result<(), Failure> {
+    let BillingReport { month, filter, output, shared } = match &arguments.command {
         Command::Report(report) => report,
-        Command::Reopen(arguments) => return reopen::run(shared, arguments),
+        Command::Reopen(arguments) => return reopen::run(arguments),
     };
-    let (month, organization, output, clock) =
-        (*month, organization.clone(), *output, shared.clock());
+    let output = *output;
     block_on(async {
-        let store = SqlStore::open_existing(&shared.store).await?;
-        let heading = standing(&store.calendar().await?, month, clock.now())?;
+        let store = open(&shared.store).await?;
+        let heading = heading(&store.calendar().await?, *month, shared.clock().now())?;
         let (send, pieces) = sync_channel(WAITING);
         let period = heading.period.clone();
         let printing = tokio::task::spawn_blocking(move || print(output, &heading, pieces));
-        let read = read(&store, &period, organization.as_deref(), &send).await;
+        let read = read(&store, &period, filter.namespace.as_deref(), &send).await;
         drop(send);
         // Where reading failed, that is also why printing did.
         let printed = printing.await?;
@@ -134,10 +138,11 @@ pub(super) fn run(shared: &Shared, arguments: &BillingArgs) -> Result<(), Failur
     })
 }
 
-/// Returns how a month stands. What a report says of one that isn't closed may change: nothing but
-/// closing it, which takes more than one clock, keeps commits out of it.
-fn standing(calendar: &Calendar, month: Month, now: Timestamp) -> Result<Heading, Failure> {
+/// Returns the period of a month, by default of the current one, and whether its report may still
+/// change: only closing the month, which takes more than one clock, keeps commits out of it.
+fn heading(calendar: &Calendar, month: Option<Month>, now: Timestamp) -> Result<Heading, Failure> {
     let zone = calendar.zone.clone().unwrap_or(BillingTimeZone::UTC);
+    let month = month.unwrap_or_else(|| Month::containing(now, &zone));
     let period = calendar.period(month, &zone);
     let closed_until = calendar.closed_until().unwrap_or(Timestamp::MIN);
     if now.max(closed_until) < period.start {
@@ -151,7 +156,7 @@ fn standing(calendar: &Calendar, month: Month, now: Timestamp) -> Result<Heading
     Ok(Heading { period, provisional })
 }
 
-/// Reads the lines of a month and sends them, until there are no more or nobody wants more.
+/// Reads the lines of a month and sends them, until there are no more or the receiver is gone.
 async fn read(
     store: &SqlStore,
     period: &Period,
@@ -159,14 +164,12 @@ async fn read(
     send: &SyncSender<Piece>,
 ) -> Result<(), StoreError> {
     let mut bill = Bill::new(period);
-    let mut lines = Vec::with_capacity(TOGETHER);
+    let mut lines = Vec::with_capacity(PIECE);
     let mut take = |life| {
         lines.extend(bill.take(life));
-        let is_full = lines.len() == TOGETHER;
+        let is_full = lines.len() == PIECE;
         let unwanted = is_full
-            && send
-                .send(Some(std::mem::replace(&mut lines, Vec::with_capacity(TOGETHER))))
-                .is_err();
+            && send.send(Some(std::mem::replace(&mut lines, Vec::with_capacity(PIECE)))).is_err();
         if unwanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     store.lifetimes(period, organization, &mut take).await?;
@@ -177,14 +180,14 @@ async fn read(
 }
 
 /// Prints a report. A closed pipe is no error: the reader has seen enough.
-fn print(output: Output, heading: &Heading, pieces: Receiver<Piece>) -> Result<(), Failure> {
+fn print(output: Format, heading: &Heading, pieces: Receiver<Piece>) -> Result<(), Failure> {
     let mut out = Printer { out: BufWriter::new(io::stdout().lock()), is_read: true };
     let lines = Lines { pieces, period: &heading.period, count: Cell::new(0) };
     let printed = match output {
-        Output::Table => print_table(&mut out, heading, lines),
-        Output::Json => print_json(&mut out, heading, lines),
-        Output::Csv => print_csv(&mut out, heading, lines),
-        Output::Yaml => {
+        Format::Table => print_table(&mut out, heading, lines),
+        Format::Json => print_json(&mut out, heading, lines),
+        Format::Csv => print_csv(&mut out, heading, lines),
+        Format::Yaml => {
             serde_saphyr::to_io_writer(&mut out, &Printed { heading, lines }).map_err(Into::into)
         }
     };
@@ -224,8 +227,8 @@ fn print_table(out: &mut impl Write, heading: &Heading, lines: Lines) -> Result<
     while let Some(piece) = lines.next()? {
         all.extend(piece);
     }
-    let standing = if *provisional { "provisional" } else { "closed" };
-    writeln!(out, "Month: {} ({}), {standing}", period.month, period.time_zone)?;
+    let state = if *provisional { "provisional" } else { "closed" };
+    writeln!(out, "Month: {} ({}), {state}", period.month, period.time_zone)?;
     writeln!(out, "Total: {}\n", all.len())?;
     let rows = || {
         all.iter().map(|line| {
@@ -236,7 +239,7 @@ fn print_table(out: &mut impl Write, heading: &Heading, lines: Lines) -> Result<
     Ok(write_table(out, ["ORGANIZATION", "LOGIN", "STATE", "FROM", "TO"], rows)?)
 }
 
-/// Standard output, and whether anybody reads it.
+/// Standard output, and whether its reader is there.
 struct Printer<W> {
     out: W,
     is_read: bool,
@@ -263,7 +266,7 @@ impl<W: Write> Write for Printer<W> {
     }
 }
 
-/// Reading the lines broke off; why is said by whoever reads.
+/// Reading the lines broke off; the task that reads returns why.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the lines broke off")]
 struct BrokeOff;

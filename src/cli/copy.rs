@@ -1,46 +1,50 @@
-//! `roster copy -n NS USER NAME [--email A]`: what `spec.copyOf` copies, as a manifest that stands
-//! by itself.
+//! `roster copy -n NAMESPACE USER NAME [--email A]`: what `spec.copyOf` copies, as a manifest that
+//! doesn't refer to the other User.
 
 use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{Failure, accounts_of, block_on, print};
-use crate::config::Shared;
+use super::{Failure, accounts_of, block_on, examples, open, print};
+use crate::config::StoreArgs;
 use crate::domain::account::{Account, AccountSpec};
 use crate::domain::email::Email;
 use crate::domain::organization::CustomerId;
 use crate::domain::profile::Profile;
-use crate::store::sql::SqlStore;
 
 /// Arguments of `roster copy`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("Write a User for a new colleague of bob", "roster copy -n acme bob nora --email nora@acme.example > users/nora.yaml"),
+]))]
 pub(super) struct CopyArgs {
-    /// The organization, by the name of its namespace.
-    #[arg(short, long, value_name = "NS")]
-    namespace: String,
     /// The name of the User that is copied.
     user: String,
     /// The name of the new User.
     #[arg(value_parser = resource_name)]
     name: String,
-    /// The email of the new User. Without it the manifest can't be applied before somebody writes
-    /// one.
+    /// The email of the new User. Without it the manifest has to be completed before it can be
+    /// applied.
     #[arg(long, value_parser = email, value_name = "EMAIL")]
     email: Option<String>,
+    /// The organization, by the name of its namespace.
+    #[arg(short, long, alias = "organization", value_name = "NAMESPACE")]
+    namespace: String,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// How a manifest is written.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Format {
-    /// YAML, with comments on what is to be decided.
+    /// YAML, with comments on the decisions that are left.
     #[default]
     Yaml,
-    /// JSON; what is to be decided is left out.
+    /// JSON, without comments.
     Json,
 }
 
@@ -113,9 +117,9 @@ struct Details<'a> {
 }
 
 /// Prints the manifest.
-pub(super) fn run(shared: &Shared, arguments: &CopyArgs) -> Result<(), Failure> {
+pub(super) fn run(arguments: &CopyArgs) -> Result<(), Failure> {
     let CopyArgs { namespace, name, email, output, .. } = arguments;
-    let account = block_on(original(shared, arguments))?;
+    let account = block_on(original(arguments))?;
     let AccountSpec { profile, role, teams, .. } = &account.content;
     let manifest = Manifest {
         head: Head {
@@ -136,11 +140,11 @@ pub(super) fn run(shared: &Shared, arguments: &CopyArgs) -> Result<(), Failure> 
 }
 
 /// Returns the account that is copied.
-async fn original(shared: &Shared, arguments: &CopyArgs) -> Result<Account, Failure> {
-    let CopyArgs { namespace, user, name, .. } = arguments;
+async fn original(arguments: &CopyArgs) -> Result<Account, Failure> {
+    let CopyArgs { namespace, user, name, store, .. } = arguments;
     CustomerId::parse(namespace)
         .map_err(|_| format!("-n {namespace}: a namespace's name is a DNS label such as acme"))?;
-    let store = SqlStore::open_existing(&shared.store).await?;
+    let store = open(store).await?;
     let accounts = accounts_of(&store, namespace, user).await?;
     if accounts.iter().any(|account| account.owner.name == *name) {
         return Err(format!(
@@ -151,13 +155,13 @@ async fn original(shared: &Shared, arguments: &CopyArgs) -> Result<Account, Fail
     Ok(accounts.into_iter().find(|account| account.owner.name == *user).expect("it is one of them"))
 }
 
-/// Returns the manifest in YAML, with a comment on what a person decides.
+/// Returns the manifest in YAML, with comments on the decisions that are left.
 fn commented(manifest: &Manifest, user: &str) -> Result<String, Failure> {
     let Manifest { head, spec: Spec { address, details } } = manifest;
     let address = match address.email {
         Some(_) => indented(&serde_saphyr::to_string(address)?),
         None => {
-            "  # The person's own, unique in the organization and in one of its email domains. It has to be there.\n  email:\n"
+            "  # The person's own, unique in the organization and in one of its email domains. It is required.\n  email:\n"
                 .to_owned()
         }
     };
@@ -169,7 +173,7 @@ fn commented(manifest: &Manifest, user: &str) -> Result<String, Failure> {
         &address,
         &indented(&serde_saphyr::to_string(details)?),
         "  # An additional charge applies for every calendar month in which the account exists, also while\n",
-        "  # it is disabled. No account is created before somebody approves it, by removing the # here:\n",
+        "  # it is disabled. No account is created before the charge is approved, by removing the # here:\n",
         "  # chargeApproved: true\n",
     ]
     .concat())
@@ -266,7 +270,7 @@ mod tests {
     fn without_an_email_the_line_is_empty_and_says_what_belongs_there() {
         let text = written(None);
         assert!(
-            text.contains("one of its email domains. It has to be there.\n  email:\n  profile:\n"),
+            text.contains("one of its email domains. It is required.\n  email:\n  profile:\n"),
             "{text}"
         );
     }

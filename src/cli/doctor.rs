@@ -25,7 +25,7 @@ use self::entries::ListedDirectory;
 use self::leases::Leases;
 use super::run::startup::own_namespace;
 use super::run::{WRITE_TIMEOUT, client, namespace};
-use super::{Failure, block_on, print};
+use super::{Failure, block_on, examples, open, print, rendered};
 use crate::api::lenient::UnreadableField;
 use crate::config::{Output, Shared};
 use crate::controller::policies::PolicyGap;
@@ -36,30 +36,35 @@ use crate::plan::unreadable::{consequence, wrong_values};
 use crate::provisioning::Directory;
 use crate::store::UserName;
 use crate::store::claims::Operators;
-use crate::store::sql::SqlStore;
 use crate::store::sql::inspection::{Examination, UnreadableRow};
 
 /// Arguments of `roster doctor`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("Check the store, the cluster and a directory", "roster doctor --directory 'scim+https://id.acme.example/v2?token-file=token'"),
+    ("Check one organization of a store without a cluster", "roster doctor --store-only -n acme"),
+    ("Print the errors alone", "roster doctor -o json | jq '.findings[] | select(.severity == \"Error\")'"),
+]))]
 pub(super) struct DoctorArgs {
-    /// Looks at this namespace only; may be given several times. Without it, at all.
-    #[arg(short, long = "namespace", value_parser = namespace, value_name = "NS")]
-    namespaces: Vec<String>,
-    /// Looks at the store alone, and asks no cluster.
+    /// Checks the store alone, without the cluster.
     #[arg(long)]
     store_only: bool,
-    /// The namespace of the Lease by which operators agree on who works, as roster run has it,
-    /// where the store is in PostgreSQL [default: the pod's own namespace, outside a cluster
-    /// roster-system]
-    #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NS")]
-    lease_namespace: Option<String>,
-    /// Lists the entries of this directory that no account has, written as for roster run; may be
+    /// Finds the entries of this directory that no account has, written as for roster run; may be
     /// given several times.
     #[arg(long = "directory", value_parser = Directory::open, value_name = "URL")]
     directories: Vec<Directory>,
+    /// The namespace of the Lease for leader election, as for roster run, if the store is in
+    /// PostgreSQL [default: the pod's own namespace, outside a cluster roster-system]
+    #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Checks this namespace only; may be given several times. Without it, all.
+    #[arg(short, long = "namespace", alias = "organization", value_parser = namespace, value_name = "NAMESPACE")]
+    namespaces: Vec<String>,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+    #[command(flatten)]
+    shared: Shared,
 }
 
 /// How bad it is.
@@ -158,7 +163,8 @@ struct Diagnosis {
 }
 
 /// Says what is amiss: exit code 0 where nothing is, 1 where something is. Notes don't count.
-pub(super) fn run(shared: &Shared, arguments: &DoctorArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(arguments: &DoctorArgs) -> Result<ExitCode, Failure> {
+    let shared = &arguments.shared;
     let evidence = block_on(gather_evidence(shared, arguments))?;
     let mut findings = findings(&evidence, shared.clock().now());
     let is_asked = |namespace: &str| {
@@ -169,18 +175,14 @@ pub(super) fn run(shared: &Shared, arguments: &DoctorArgs) -> Result<ExitCode, F
     let accounts =
         evidence.store.accounts.iter().filter(|account| is_asked(&account.namespace)).count();
     let diagnosis = Diagnosis { accounts, cluster: evidence.cluster.is_some(), findings };
-    print(&match arguments.output {
-        Output::Json => serde_json::to_string_pretty(&diagnosis)? + "\n",
-        Output::Yaml => serde_saphyr::to_string(&diagnosis)?,
-        Output::Table => diagnosis.to_string(),
-    })?;
+    print(&rendered(arguments.output, &diagnosis, Diagnosis::to_string)?)?;
     let is_amiss = diagnosis.findings.iter().any(|finding| finding.severity < Severity::Note);
     Ok(if is_amiss { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 async fn gather_evidence(shared: &Shared, arguments: &DoctorArgs) -> Result<Evidence, Failure> {
     let store_only = arguments.store_only;
-    let store = SqlStore::open_existing(&shared.store).await?;
+    let store = open(&shared.store).await?;
     let first = store.examine().await?;
     let before = first
         .accounts
@@ -206,8 +208,7 @@ async fn gather_evidence(shared: &Shared, arguments: &DoctorArgs) -> Result<Evid
 }
 
 async fn read_cluster(arguments: &DoctorArgs, operators: &Operators) -> Result<Cluster, Failure> {
-    let DoctorArgs { namespaces, lease_namespace, store_only: _, directories: _, output: _ } =
-        arguments;
+    let DoctorArgs { namespaces, lease_namespace, .. } = arguments;
     let config = Config::infer().await.map_err(|error| {
         format!("no cluster is known ({error}): set KUBECONFIG, or look at the store alone with --store-only")
     })?;

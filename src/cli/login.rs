@@ -1,11 +1,11 @@
-//! `roster login LOGIN_OR_EMAIL [--organization ORG]`
+//! `roster login LOGIN_OR_EMAIL [-n NAMESPACE]`
 //!
-//! Why somebody is refused can't be told from what is printed, nor from how long it takes: whatever
-//! the reason, one account is looked up, one hash is verified, and one failure is written down.
+//! Neither the message nor the time that it takes gives away why a login is refused: for every
+//! reason, one account is looked up, one hash is verified, and one failure is stored.
 //!
-//! Whoever has to wait after failures is turned away only then, after the hash: of logins that are
-//! checked at the same time each is judged by the failures that were written down before it, so to
-//! ask many at once gives no more tries.
+//! A login during the wait after failures is refused only then, after the hash: each of several
+//! concurrent logins is judged by the failures that were stored before it, so concurrency gives no
+//! more tries.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::prompt::PromptedLines;
-use super::{Failure, block_on, print};
+use super::{Failure, block_on, examples, open, print};
 use crate::config::Shared;
 use crate::domain::account::{Account, LoginState};
 use crate::domain::email::Email;
@@ -23,14 +23,19 @@ use crate::domain::password::{PasswordCandidate, PasswordHash};
 use crate::hashing::{Cost, Hashing};
 use crate::plan::{Plan, RehashPlan};
 use crate::store::logins::Logins;
-use crate::store::sql::SqlStore;
 use crate::store::{AccountKey, CommitTime, Store};
 
 /// Arguments of `roster login`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("Check the password of a login name, typed at a prompt", "roster login alice.acme"),
+    ("Check the password of an email address, from a password manager", "pass show acme/alice | roster login alice@acme.example -n acme"),
+]))]
 pub(super) struct LoginArgs {
     #[command(flatten)]
     claim: LoginClaim,
+    #[command(flatten)]
+    shared: Shared,
 }
 
 /// The login that is claimed.
@@ -39,9 +44,9 @@ pub(super) struct LoginClaim {
     /// The login name such as `alice.acme`, or the email address; either in any case.
     #[arg(value_name = "LOGIN_OR_EMAIL")]
     login: String,
-    /// The organization, by the name of its namespace; an email address needs it.
-    #[arg(long, value_name = "ORG")]
-    organization: Option<String>,
+    /// The organization, by the name of its namespace; required for an email address.
+    #[arg(short, long, alias = "organization", value_name = "NAMESPACE")]
+    namespace: Option<String>,
 }
 
 /// The login is refused; the text is the same for every reason.
@@ -51,24 +56,24 @@ pub(super) struct LoginRefused;
 impl fmt::Display for LoginRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "refused: login and password don't match, the account can't log in, or logins failed too often lately: then none is \
-             heard for a while",
+            "refused: login and password don't match, the account can't log in, or it has to wait after too many failed logins",
         )
     }
 }
 
 /// An email address can't be looked up without its organization.
 #[derive(Debug, thiserror::Error)]
-#[error("an email address is unique in its organization only: name it with --organization")]
+#[error("an email address is unique in its organization only: name its namespace with -n")]
 pub(super) struct OrganizationMissing;
 
-/// Checks a password as an application would: exit code 0 where the person may log in, 1 where not.
-pub(super) fn run(shared: &Shared, arguments: &LoginArgs) -> Result<ExitCode, Failure> {
+/// Checks a password as an application would: exit code 0 if the account may log in, 1 if not.
+pub(super) fn run(arguments: &LoginArgs) -> Result<ExitCode, Failure> {
+    let shared = &arguments.shared;
     let key = arguments.claim.key()?;
     let entered = PromptedLines::read(&["Password"])?;
     let candidate = PasswordCandidate::new(entered.line(0));
     let account = block_on(async {
-        let store = SqlStore::open_existing(&shared.store).await?;
+        let store = open(&shared.store).await?;
         let hashing = Hashing::new(Cost::default())?;
         let now = time(&store, shared).await?;
         let account =
@@ -88,8 +93,7 @@ pub(super) fn run(shared: &Shared, arguments: &LoginArgs) -> Result<ExitCode, Fa
     }
 }
 
-/// Returns what the clock shows that all who log in go by: that of the store's server, where it has
-/// one.
+/// Returns the time that logins are judged by: that of the store's server if it has one.
 pub(super) async fn time(store: &impl Store, shared: &Shared) -> Result<Timestamp, Failure> {
     Ok(match store.time().await? {
         Some(shown) => shown.checked_add(shared.clock_offset)?,
@@ -104,16 +108,16 @@ pub(super) fn refuse(why: impl fmt::Display) -> ExitCode {
 }
 
 impl LoginClaim {
-    /// Returns what the account is looked up by. What can't be an address is looked up as a login
-    /// name that nobody has.
+    /// Returns what the account is looked up by. A text that can't be an address is looked up as a
+    /// login name that no account has.
     pub(super) fn key(&self) -> Result<AccountKey, OrganizationMissing> {
-        let nobody = || AccountKey::Login(LoginName::from_stored(String::new()));
+        let no_account = || AccountKey::Login(LoginName::from_stored(String::new()));
         if !self.login.contains('@') {
             return Ok(AccountKey::Login(LoginName::entered(&self.login)));
         }
-        let namespace = self.organization.clone().ok_or(OrganizationMissing)?;
+        let namespace = self.namespace.clone().ok_or(OrganizationMissing)?;
         Ok(Email::parse(self.login.trim())
-            .map_or_else(|_| nobody(), |email| AccountKey::Email { namespace, email }))
+            .map_or_else(|_| no_account(), |email| AccountKey::Email { namespace, email }))
     }
 
     /// Returns the account that a password lets in, unless too many logins failed before.
@@ -131,7 +135,7 @@ impl LoginClaim {
             None => hashing.refuse(candidate)?,
         };
         let meant = |account: &Account| {
-            self.organization.as_ref().is_none_or(|organization| account.namespace == *organization)
+            self.namespace.as_ref().is_none_or(|namespace| account.namespace == *namespace)
         };
         let may = account
             .as_ref()
@@ -153,8 +157,8 @@ pub(super) fn login_hash(account: &Account) -> Option<&PasswordHash> {
     account.credential.as_ref().map(|credential| &credential.login)
 }
 
-/// Hashes a password that was verified anew where its hash is outdated. Who logged in isn't kept
-/// waiting for a store that can't take it now: the next login tries again.
+/// Replaces an outdated hash of a password that was just verified. A login doesn't wait for a store
+/// that can't commit now: the next login tries again.
 async fn rehash_outdated(
     store: &impl Store,
     hashing: &Hashing,

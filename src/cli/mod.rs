@@ -2,13 +2,17 @@
 
 mod backup;
 mod billing;
+mod completion;
 mod copy;
 mod crds;
 mod doctor;
 mod import;
 mod login;
+mod man;
 mod password_policy;
+mod piped;
 mod plan;
+mod progress;
 mod prompt;
 mod restore;
 mod run;
@@ -17,25 +21,34 @@ mod table;
 mod users;
 mod why;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::builder::styling::Style;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use serde::Serialize;
 
-use crate::config::Shared;
+use self::run::namespace;
+use crate::config::{Output, StoreArgs};
 use crate::domain::account::Account;
 use crate::domain::email::Email;
 use crate::domain::organization::LoginName;
 use crate::redact;
 use crate::store::Store;
+use crate::store::sql::SqlStore;
 use crate::store::sql::about_file;
 
-/// People declared as Kubernetes resources become accounts in a store.
+/// A Kubernetes operator for the people of an organization: users, groups and email domains become
+/// accounts.
 #[derive(Debug, Parser)]
-#[command(name = "roster", version, about, propagate_version = true)]
+#[command(name = "roster", version, propagate_version = true, after_help = examples(&[
+    ("Install the resource definitions, and run the operator on a store in a file",
+     "roster crds | kubectl apply -f -\n  roster run --store 'sqlite://roster.db?mode=rwc'"),
+    ("See what manifests would change before they are applied", "roster plan -f users/ -n acme"),
+    ("List the accounts of an organization", "roster users -n acme"),
+]))]
 struct Cli {
-    #[command(flatten)]
-    shared: Shared,
     #[command(subcommand)]
     command: Command,
 }
@@ -44,87 +57,132 @@ struct Cli {
 enum Command {
     /// Runs the operator, in the cluster or with a KUBECONFIG.
     ///
-    /// Exits with 0 when told to stop, with 1 where another has taken over, with 2 for a fault.
+    /// Exit status: 0 after SIGTERM or SIGINT, 1 if another operator took over, 2 for an error.
     Run(run::RunArgs),
-    /// Prints the live accounts as the store has them, sorted by email.
+    /// Lists the accounts of the store, sorted by email.
     Users(users::UsersArgs),
     /// Prints who is billed for a calendar month.
     Billing(billing::BillingArgs),
-    /// Explains every way by which a User holds a permission, or why it holds it by none.
+    /// Explains every path by which a User holds a permission, or why it holds it by none.
     ///
-    /// Exits with 0 where the permission is held, with 1 where it isn't, with 2 for a fault.
+    /// Exit status: 0 if the User holds the permission, 1 if not, 2 for an error.
     Why(why::WhyArgs),
-    /// Prints a User that copies the profile, the role and the teams of another and stands by
-    /// itself.
+    /// Prints a new User with the profile, the role and the teams of another.
     Copy(copy::CopyArgs),
-    /// Says what the operator would make of manifests, and changes nothing.
+    /// Shows what the operator would do with manifests, and changes nothing.
     ///
-    /// Goes by the store alone: no cluster is asked, and no Secret is read. Exits with 0 where
-    /// nothing is refused, with 1 where something is, with 2 for a fault.
+    /// Reads the store alone: neither the cluster nor a Secret.
+    ///
+    /// Exit status: 0 if nothing is refused, 1 if something is, 2 for an error.
     Plan(plan::PlanArgs),
     /// Prints manifests of the accounts that no User owns, or of the people of a directory.
     Import(import::ImportArgs),
-    /// Copies the store into a file, also while the operator runs, or says whether such a file is
-    /// whole.
+    /// Copies the store into a file while it is in use, or verifies such a file.
     ///
-    /// Exits with 0 where it is, with 1 where a file to verify isn't, with 2 for a fault.
+    /// Exit status: 0 for success, 1 if a file to verify isn't intact, 2 for an error.
     Backup(backup::BackupArgs),
-    /// Brings the store to what a backup has, whole or not at all, and keeps what was there before.
+    /// Replaces the store by a backup, completely or not at all, and keeps the former store.
     Restore(restore::RestoreArgs),
-    /// Looks for what is amiss in the store and in the cluster, and says what helps. Names people.
+    /// Finds problems in the store and in the cluster, with a cure for each. Prints names of people.
     ///
-    /// Exits with 0 where nothing is, with 1 where something is, with 2 for a fault.
+    /// Exit status: 0 if there are none, 1 if there are some, 2 for an error.
     Doctor(doctor::DoctorArgs),
-    /// Prints the custom resource definitions, or writes them into a folder.
-    Crds(crds::CrdsArgs),
     /// Checks a password, read from standard input, as an application would.
     ///
-    /// Exits with 0 where the person may log in, with 1 where they are refused, whatever the
-    /// reason, with 2 for a fault.
+    /// Exit status: 0 if the account may log in, 1 if not, for any reason, 2 for an error.
     Login(login::LoginArgs),
-    /// Changes one's own details or password; the password is read from standard input.
+    /// Changes a member's own profile or password; reads the password from standard input.
     ///
-    /// Exits with 0 where it is changed, with 1 where it is refused, with 2 for a fault.
+    /// Exit status: 0 if it was changed, 1 if it was refused, 2 for an error.
     #[command(name = "self")]
     SelfService(self_service::SelfArgs),
-    /// Prints what a password must be.
+    /// Prints the requirements for passwords.
     PasswordPolicy(password_policy::PasswordPolicyArgs),
+    /// Prints the custom resource definitions, or writes them into a folder.
+    Crds(crds::CrdsArgs),
+    /// Prints a script that completes roster's commands and options in a shell.
+    Completion(completion::CompletionArgs),
+    /// Writes the manual pages into a folder.
+    #[command(hide = true)]
+    Man(man::ManArgs),
+}
+
+/// Which organizations a subcommand prints.
+#[derive(Debug, Args)]
+struct NamespaceFilter {
+    /// Only this organization, by the name of its namespace.
+    #[arg(short, long, alias = "organization", value_parser = namespace, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// Every organization, as without -n.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
 }
 
 /// Why a subcommand failed; what is printed is its text with all causes.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Returns the whole command line, for what describes it.
-#[must_use]
-pub fn command() -> clap::Command {
-    Cli::command()
-}
-
-/// Does what the command line asks for. Exits with 2 for a fault, like a wrong flag does.
+/// Runs the command line. Exits with 2 for an error, as for a wrong option.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Cli { shared, command } = Cli::parse();
+    let Cli { command } = Cli::parse_from(leading_last(std::env::args_os().collect()));
     let done = |()| ExitCode::SUCCESS;
     let outcome = match command {
-        Command::Run(arguments) => run::run(&shared, arguments),
-        Command::Users(arguments) => users::run(&shared, &arguments).map(done),
-        Command::Billing(arguments) => billing::run(&shared, &arguments).map(done),
-        Command::Why(arguments) => why::run(&shared, &arguments),
-        Command::Copy(arguments) => copy::run(&shared, &arguments).map(done),
-        Command::Plan(arguments) => plan::run(&shared, &arguments),
-        Command::Import(arguments) => import::run(&shared, &arguments).map(done),
-        Command::Backup(arguments) => backup::run(&shared, &arguments),
-        Command::Restore(arguments) => restore::run(&shared, &arguments).map(done),
-        Command::Doctor(arguments) => doctor::run(&shared, &arguments),
-        Command::Crds(arguments) => crds::run(&arguments).map(done),
-        Command::Login(arguments) => login::run(&shared, &arguments),
-        Command::SelfService(arguments) => self_service::run(&shared, &arguments),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Users(arguments) => users::run(&arguments).map(done),
+        Command::Billing(arguments) => billing::run(&arguments).map(done),
+        Command::Why(arguments) => why::run(&arguments),
+        Command::Copy(arguments) => copy::run(&arguments).map(done),
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments).map(done),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments).map(done),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Login(arguments) => login::run(&arguments),
+        Command::SelfService(arguments) => self_service::run(&arguments),
         Command::PasswordPolicy(arguments) => password_policy::run(&arguments).map(done),
+        Command::Crds(arguments) => crds::run(&arguments).map(done),
+        Command::Completion(arguments) => completion::run(&arguments).map(done),
+        Command::Man(arguments) => man::run(&arguments).map(done),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("roster: {}", redact::chain(failure.as_ref()));
         ExitCode::from(2)
     })
+}
+
+/// Returns the command line with all subcommands and options, for references that are generated.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Moves `--store` and `--clock-offset` from before the subcommand to the end: they were options of
+/// every subcommand once, and scripts have them there.
+fn leading_last(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut leading = vec![];
+    while let Some(text) = arguments.get(1).and_then(|argument| argument.to_str()) {
+        let (name, has_value) =
+            text.split_once('=').map_or((text, false), |(name, _)| (name, true));
+        if !["--store", "--clock-offset"].contains(&name) {
+            break;
+        }
+        let end = arguments.len().min(if has_value { 2 } else { 3 });
+        leading.extend(arguments.drain(1..end));
+    }
+    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    arguments.splice(end..end, leading);
+    arguments
+}
+
+/// Returns the examples below a help text: what each is for, and the command.
+fn examples(examples: &[(&str, &str)]) -> String {
+    let heading = Style::new().bold().underline();
+    let mut text = format!("{heading}Examples:{heading:#}");
+    for (number, (purpose, command)) in examples.iter().enumerate() {
+        let gap = if number == 0 { "" } else { "\n" };
+        text += &format!("{gap}\n  # {purpose}\n  {command}");
+    }
+    text
 }
 
 /// Prints a text. A closed pipe is no error: the reader has seen enough.
@@ -140,6 +198,24 @@ fn print(text: &str) -> std::io::Result<()> {
         }
         Ok(()) => Ok(()),
     }
+}
+
+/// Returns a value in the format that was chosen; `table` makes the one for people.
+fn rendered<T: Serialize>(
+    output: Output,
+    value: &T,
+    table: impl FnOnce(&T) -> String,
+) -> Result<String, Failure> {
+    Ok(match output {
+        Output::Json => serde_json::to_string_pretty(value)? + "\n",
+        Output::Yaml => serde_saphyr::to_string(value)?,
+        Output::Table => table(value),
+    })
+}
+
+/// Opens the store that the arguments name.
+async fn open(arguments: &StoreArgs) -> Result<SqlStore, Failure> {
+    Ok(SqlStore::open_existing(&arguments.url()?).await?)
 }
 
 /// Returns the accounts of an organization in which a `User` has one.
@@ -180,4 +256,30 @@ async fn accounts_of(
 /// Runs a future to its end on a runtime of its own.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(given: &str, parsed: &str) {
+        let given = given.split(' ').map(OsString::from).collect();
+        assert_eq!(leading_last(given).join(" ".as_ref()), parsed);
+    }
+
+    #[test]
+    fn the_store_may_be_named_before_the_subcommand() {
+        check("roster users --store x", "roster users --store x");
+        check("roster --store x users -n acme", "roster users -n acme --store x");
+        check("roster --store=x --clock-offset +1d run", "roster run --store=x --clock-offset +1d");
+        check("roster --store x login -- -alice", "roster login --store x -- -alice");
+        check("roster --store", "roster --store");
+        check("roster --version", "roster --version");
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
 }

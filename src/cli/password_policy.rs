@@ -4,19 +4,22 @@ use clap::Args;
 use serde::Serialize;
 use strum::IntoEnumIterator;
 
-use super::{Failure, print};
+use super::{Failure, examples, print, rendered};
 use crate::config::Output;
 use crate::domain::password::{MAXIMUM_LENGTH, MINIMUM_LENGTH, MINIMUM_SCORE, Requirement};
 
 /// Arguments of `roster password-policy`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("The bounds, for a form that checks them early", "roster password-policy -o json | jq '{minimumLength, maximumLength}'"),
+]))]
 pub(super) struct PasswordPolicyArgs {
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }
 
-/// What a password must be, as `roster password-policy` shows it.
+/// The requirements, as `roster password-policy` shows them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Policy {
@@ -32,7 +35,7 @@ struct Line {
     text: String,
 }
 
-/// Prints what a password must be.
+/// Prints the requirements for passwords.
 pub(super) fn run(arguments: &PasswordPolicyArgs) -> Result<(), Failure> {
     let line = |name: Requirement| Line { name, text: format!("A password {name}.") };
     let policy = Policy {
@@ -41,15 +44,10 @@ pub(super) fn run(arguments: &PasswordPolicyArgs) -> Result<(), Failure> {
         minimum_score: u8::from(MINIMUM_SCORE),
         requirements: Requirement::iter().map(line).collect(),
     };
-    let text = match arguments.output {
-        Output::Json => serde_json::to_string_pretty(&policy)? + "\n",
-        Output::Yaml => serde_saphyr::to_string(&policy)?,
-        Output::Table => sentences(&policy.requirements),
-    };
-    Ok(print(&text)?)
+    Ok(print(&rendered(arguments.output, &policy, sentences)?)?)
 }
 
-fn sentences(lines: &[Line]) -> String {
-    let listed: String = lines.iter().map(|Line { text, .. }| format!("{text}\n")).collect();
-    listed + "No kinds of characters are asked for; blanks and every script are welcome.\n"
+fn sentences(Policy { requirements, .. }: &Policy) -> String {
+    let listed: String = requirements.iter().map(|Line { text, .. }| format!("{text}\n")).collect();
+    listed + "No kinds of characters are required; blanks and every script are allowed.\n"
 }

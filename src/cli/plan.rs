@@ -1,4 +1,4 @@
-//! `roster plan -f FILES`: what the operator would make of manifests, judged on a copy of the
+//! `roster plan -f FILES`: what the operator would do with manifests, simulated on a copy of the
 //! store.
 //!
 //! The steps, each in a file of its own: [`files`] reads texts, [`documents`] takes them apart as
@@ -21,45 +21,51 @@ mod warnings;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use self::diff::PlanOutcome;
 use self::manifests::Manifests;
 use self::schema::Schemas;
 use self::warnings::WarningPolicy;
-use super::{Failure, block_on, run::namespace};
+use super::progress::ProgressReport;
+use super::run::namespace;
+use super::{Failure, block_on, examples, open, print, rendered};
 use crate::config::{Output, Shared};
-use crate::store::sql::SqlStore;
 
 /// Arguments of `roster plan`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("Review a folder of manifests", "roster plan -f users/"),
+    ("Review a commit in Git", "git show HEAD:users/alice.yaml | roster plan -n acme -f -"),
+    ("Whom a change gives or takes permissions", "roster plan -f users/ -o json | jq '.consequences'"),
+]))]
 pub(super) struct PlanArgs {
-    /// Manifests: files, folders with all that is below them (*.yaml, *.yml, *.json), or `-` for
+    /// Manifests: files, folders with everything below them (*.yaml, *.yml, *.json), or `-` for
     /// standard input.
-    #[arg(short, long = "filename", required = true, num_args = 1.., value_name = "FILES")]
+    #[arg(short, long = "filename", required = true, num_args = 1.., value_name = "FILES", value_hint = ValueHint::AnyPath)]
     filenames: Vec<PathBuf>,
     /// The namespace of objects that name none.
-    #[arg(short, long, value_parser = namespace, default_value = "default", value_name = "NS")]
+    #[arg(short, long, alias = "organization", value_parser = namespace, default_value = "default", value_name = "NAMESPACE")]
     namespace: String,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+    #[command(flatten)]
+    shared: Shared,
 }
 
-/// Tells what would become of the manifests: exit code 1 where something is refused.
-pub(super) fn run(shared: &Shared, arguments: &PlanArgs) -> Result<ExitCode, Failure> {
-    let PlanArgs { filenames, namespace, output } = arguments;
+/// Prints what would change: exit code 1 if something is refused.
+pub(super) fn run(arguments: &PlanArgs) -> Result<ExitCode, Failure> {
+    let PlanArgs { filenames, namespace, output, shared } = arguments;
+    let progress = ProgressReport::start("reading the manifests");
     let schemas = Schemas::new()?;
     let declared = manifests::parse(files::read(filenames)?, namespace, &schemas);
     for note in &declared.skipped {
-        eprintln!("note: {note}");
+        progress.note(&format!("note: {note}"));
     }
-    let outcome = block_on(outcome(shared, declared, &schemas))?;
-    super::print(&match output {
-        Output::Json => serde_json::to_string_pretty(&outcome)? + "\n",
-        Output::Yaml => serde_saphyr::to_string(&outcome)?,
-        Output::Table => render::text(&outcome),
-    })?;
+    let outcome = block_on(outcome(shared, declared, &schemas, &progress))?;
+    drop(progress);
+    print(&rendered(*output, &outcome, render::text)?)?;
     Ok(if outcome.is_refused() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
@@ -67,13 +73,15 @@ async fn outcome(
     shared: &Shared,
     mut declared: Manifests,
     schemas: &Schemas,
+    progress: &ProgressReport,
 ) -> Result<PlanOutcome, Failure> {
-    let store = SqlStore::open_existing(&shared.store).await?;
+    progress.step("reading the store", 0);
+    let store = open(&shared.store).await?;
     let now = shared.clock().now();
     let copy = simulate::copy_store(&store, &declared, now).await?;
     store.close().await;
     manifests::validate_edits(&mut declared, &copy.before.accounts, schemas);
     let before = copy.before.clone();
-    let simulated = simulate::run_until_unchanged(copy, &declared, now).await?;
+    let simulated = simulate::run_until_unchanged(copy, &declared, now, progress).await?;
     Ok(diff::compare(&declared, &before, &simulated, &WarningPolicy::shipped()?))
 }

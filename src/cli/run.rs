@@ -21,7 +21,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use self::startup::{RunError, Startup};
-use super::Failure;
+use super::progress::ProgressReport;
+use super::{Failure, examples};
 use crate::config::{self, Shared};
 use crate::controller::clocks::ServerClock;
 use crate::controller::leader_election::Leadership;
@@ -40,37 +41,32 @@ use crate::store::sql::SqlStore;
 use crate::telemetry::{self, Health, Metrics};
 
 /// How many cluster events may wait; a faster watch is held back.
-const NEWS: usize = 4096;
+const MAX_EVENTS: usize = 4096;
+
+/// How often a start that takes long is compared with readiness.
+const READINESS_POLL: Duration = Duration::from_millis(100);
 
 /// A watch is silent for at most 5 minutes; a write answers in seconds or is tried again.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(330);
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long the API server may take to say what time it is before the operator begins without that.
-/// It has just said which cluster this is.
+/// How long the operator waits for the API server's clock before it begins without it. The server
+/// has just answered which cluster this is.
 const CLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Arguments of `roster run`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("All namespaces, with a store in a file that is created", "roster run --store 'sqlite://roster.db?mode=rwc'"),
+    ("One namespace, with a store in PostgreSQL and provisioning to LDAP",
+     "PGPASSFILE=pgpass roster run -n acme --store postgres://roster@db.acme.example/roster \\\n    --directory 'ldaps://ldap.acme.example/dc=acme,dc=example?bind-dn=cn=roster,dc=acme,dc=example&password-file=bind'"),
+]))]
 pub(super) struct RunArgs {
-    /// Works in this namespace only; may be given several times. Without it, in all.
-    #[arg(long = "namespace", env = "ROSTER_NAMESPACE", value_delimiter = ',', value_parser = namespace, value_name = "NS")]
+    /// Reconciles this namespace only; may be given several times. Without it, all.
+    #[arg(short, long = "namespace", alias = "organization", env = "ROSTER_NAMESPACE", value_delimiter = ',', value_parser = namespace, value_name = "NAMESPACE")]
     namespaces: Vec<String>,
-    /// Where /healthz, /readyz and /metrics are served.
-    #[arg(long, env = "ROSTER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
-    listen: SocketAddr,
-    /// How often everything is compared whole.
-    #[arg(long, env = "ROSTER_RESYNC", default_value = "10m", value_parser = config::duration, value_name = "DURATION")]
-    resync: Duration,
-    /// How often every account's entry is compared in each directory, and what somebody else
-    /// changed there put back.
-    #[arg(long, env = "ROSTER_DIRECTORY_RESYNC", default_value = "6h", value_parser = config::duration, value_name = "DURATION")]
-    directory_resync: Duration,
-    /// When a transaction is overdue.
-    #[arg(long, env = "ROSTER_TRANSACTION_DEADLINE", default_value = "20m", value_parser = config::duration, value_name = "DURATION")]
-    transaction_deadline: Duration,
-    /// A directory that is brought up to date; may be given several times, in the environment with
-    /// spaces between. `scim+https://HOST/v2?token-file=PATH`,
+    /// A directory that accounts are provisioned to; may be given several times, in the environment
+    /// with spaces between. `scim+https://HOST/v2?token-file=PATH`,
     /// `ldaps://HOST/dc=acme,dc=example?bind-dn=DN&password-file=PATH`, either also with
     /// `ca-file=PATH` and `name=NAME`; `rehearsal:///FOLDER` is a stand-in for tests.
     #[arg(long = "directory", env = "ROSTER_DIRECTORY", value_delimiter = ' ', value_parser = directory, value_name = "URL")]
@@ -78,21 +74,35 @@ pub(super) struct RunArgs {
     /// The time zone whose calendar months are billed, by its IANA name, such as America/Phoenix.
     #[arg(long, env = "ROSTER_BILLING_TIME_ZONE", default_value = "UTC", value_name = "TZ")]
     billing_time_zone: BillingTimeZone,
-    /// The namespace of the Lease by which replicas agree on who works, where the store is in
-    /// PostgreSQL [default: the pod's own namespace, outside a cluster roster-system]
-    #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NS")]
+    /// When a transaction is overdue.
+    #[arg(long, env = "ROSTER_TRANSACTION_DEADLINE", default_value = "20m", value_parser = config::duration, value_name = "DURATION")]
+    transaction_deadline: Duration,
+    /// How often all objects are reconciled without a change.
+    #[arg(long, env = "ROSTER_RESYNC", default_value = "10m", value_parser = config::duration, value_name = "DURATION")]
+    resync: Duration,
+    /// How often the entry of every account is compared in each directory, and drift is repaired.
+    #[arg(long, env = "ROSTER_DIRECTORY_RESYNC", default_value = "6h", value_parser = config::duration, value_name = "DURATION")]
+    directory_resync: Duration,
+    /// The namespace of the Lease for leader election, if the store is in PostgreSQL [default: the
+    /// pod's own namespace, outside a cluster roster-system]
+    #[arg(long, env = "ROSTER_LEASE_NAMESPACE", value_parser = namespace, value_name = "NAMESPACE")]
     lease_namespace: Option<String>,
     /// Takes over a store that belongs to another cluster, whose operator is gone; from then on it
     /// belongs to this one.
     #[arg(long, env = "ROSTER_ACCEPT_CLUSTER", value_parser = BoolishValueParser::new())]
     accept_cluster: bool,
-    /// Takes over from operators that worked in some of the same namespaces, or with other
-    /// directories, and are gone without having been told to stop.
+    /// Takes over from operators of some of the same namespaces, or with other directories, that
+    /// are gone without having released their claim.
     #[arg(long, env = "ROSTER_SUPERSEDE", value_parser = BoolishValueParser::new())]
     supersede: bool,
+    /// Where /healthz, /readyz and /metrics are served.
+    #[arg(long, env = "ROSTER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    listen: SocketAddr,
     /// What is logged, such as `debug` or `roster=debug,kube=info`.
     #[arg(long, env = "ROSTER_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
+    #[command(flatten)]
+    shared: Shared,
 }
 
 fn directory(text: &str) -> Result<Directory, DirectoryError> {
@@ -106,13 +116,14 @@ pub(super) fn namespace(text: &str) -> Result<String, String> {
         .map_err(|_| "a namespace's name is a DNS label such as acme".to_owned())
 }
 
-/// Runs the operator until it is told to stop: exit code 0 then, 1 where another has taken over.
-pub(super) fn run(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> {
+/// Runs the operator until a stop signal: exit code 0 then, 1 if another operator took over.
+pub(super) fn run(arguments: RunArgs) -> Result<ExitCode, Failure> {
     check_names(&arguments.directories)?;
-    start_logging(&arguments.log)?;
+    let progress = ProgressReport::start_logged("starting");
+    start_logging(&arguments.log, progress.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(run_operator(shared, arguments));
-    // Whoever may not work any more doesn't wait for what others began for it.
+    let ended = runtime.block_on(run_operator(arguments, &progress));
+    // An operator that lost leadership doesn't wait for requests that are in flight.
     runtime.shutdown_background();
     ended
 }
@@ -133,8 +144,8 @@ fn check_names(directories: &[Directory]) -> Result<(), Failure> {
 }
 
 /// Logs to stderr: text for a terminal, JSON lines for everything else.
-fn start_logging(filter: &str) -> Result<(), Failure> {
-    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+fn start_logging(filter: &str, progress: ProgressReport) -> Result<(), Failure> {
+    let logs = tracing_subscriber::fmt::layer().with_writer(progress);
     let registry = tracing_subscriber::registry();
     if std::io::stderr().is_terminal() {
         registry.with(logs.with_filter(telemetry::log_filter(filter)?)).init();
@@ -146,7 +157,7 @@ fn start_logging(filter: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn run_operator(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, Failure> {
+async fn run_operator(arguments: RunArgs, progress: &ProgressReport) -> Result<ExitCode, Failure> {
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
     let listen = arguments.listen;
     let listener = TcpListener::bind(listen)
@@ -156,7 +167,9 @@ async fn run_operator(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, F
     tokio::spawn(telemetry::serve(listener, metrics.clone(), health.clone()));
 
     let stop = stop_signal()?;
-    let startup = Startup::new(shared, &arguments, shared.clock())?;
+    tokio::spawn(finish_when_ready(progress.clone(), health.clone()));
+    let shared = &arguments.shared;
+    let startup = Startup::new(shared.store.url_to_create()?, &arguments, shared.clock())?;
     let config = Config::infer().await?;
     let Some(leadership) = until_stopped(
         &stop,
@@ -175,8 +188,7 @@ async fn run_operator(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, F
     ))
     .await;
     metrics.leader.set(0);
-    // The successor needs the Lease alone: giving a claim up that is its predecessor's harms
-    // nobody, however late.
+    // The successor needs the Lease alone: releasing a former claim is harmless, however late.
     leadership.release_lease().await;
     if let Ok(Some(store)) = &mut ended {
         resign(store).await;
@@ -189,6 +201,14 @@ async fn run_operator(shared: &Shared, arguments: RunArgs) -> Result<ExitCode, F
             Ok(ExitCode::from(1))
         }
     }
+}
+
+/// Shows the progress of the start until the operator is ready, or stands by.
+async fn finish_when_ready(progress: ProgressReport, health: Arc<Health>) {
+    while !health.is_ready() {
+        tokio::time::sleep(READINESS_POLL).await;
+    }
+    progress.finish();
 }
 
 /// Returns the future's output, or `None` where a stop signal comes first.
@@ -227,11 +247,10 @@ async fn run_as_leader(
     metrics.leader.set(1);
     let server_clock = ServerClock::of(writing.clone());
     let read = async {
-        // Nothing is dated by this machine's clock alone; but something in between may take the
-        // Date away.
+        // Nothing is dated by this machine's clock alone, but a proxy may remove the Date header.
         if !tokio::time::timeout(CLOCK_TIMEOUT, server_clock.was_read()).await.unwrap_or(false) {
             tracing::warn!(
-                "the API server's clock can't be read: what is done is dated by this machine's alone"
+                "the API server's clock can't be read: transactions are dated by this machine's clock alone"
             );
         }
     };
@@ -249,8 +268,8 @@ async fn run_as_leader(
         writer: ObjectWriter::new(writing.clone(), Recorder::new(writing, signature)),
         watches: Watches::default(),
     };
-    let (send_news, news) = mpsc::channel(NEWS);
-    let scopes = watch_all(&watching, &arguments.namespaces, &send_news, &executors.watches);
+    let (send_events, events) = mpsc::channel(MAX_EVENTS);
+    let scopes = watch_all(&watching, &arguments.namespaces, &send_events, &executors.watches);
     let settings = Settings {
         resync: arguments.resync,
         directory_resync: arguments.directory_resync,
@@ -261,11 +280,10 @@ async fn run_as_leader(
     };
     let reconciler =
         Reconciler::new(store, settings, scopes, metrics.clone()).with_server_clock(server_clock);
-    Ok(Some(controller::run(reconciler, executors, news, stop, (leadership, health)).await?))
+    Ok(Some(controller::run(reconciler, executors, events, stop, (leadership, health)).await?))
 }
 
-/// Gives the claim up and closes the store; where that takes too long, the next to come waits for
-/// nobody.
+/// Releases the claim and closes the store, for a bounded time: a successor doesn't need it.
 async fn resign(store: &mut SqlStore) {
     let resigned = async {
         let resigned = store.resign().await;
@@ -275,9 +293,9 @@ async fn resign(store: &mut SqlStore) {
     match tokio::time::timeout(WRITE_TIMEOUT, resigned).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = redact::chain(&error), "the claim couldn't be given up")
+            tracing::warn!(error = redact::chain(&error), "the claim couldn't be released")
         }
-        Err(_) => tracing::warn!("the claim couldn't be given up in time"),
+        Err(_) => tracing::warn!("the claim couldn't be released in time"),
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use self::settings::Setting;
 use super::login::{LoginClaim, LoginRefused, login_hash, refuse, time};
 use super::prompt::PromptedLines;
-use super::{Failure, block_on, print};
+use super::{Failure, block_on, examples, open, print, rendered};
 use crate::config::{Output, Shared};
 use crate::domain::account::Account;
 use crate::domain::organization::{CustomerId, Organization};
@@ -21,28 +21,33 @@ use crate::domain::profile::{Profile, SelfServiceField};
 use crate::domain::self_service::ProfileChange;
 use crate::hashing::{Cost, Hashing};
 use crate::plan::{MemberPlan, Plan};
-use crate::store::sql::SqlStore;
 use crate::store::{CommitTime, Receipt, Refusal, Store};
 
 /// Arguments of `roster self`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("Change one's phone number and city", "roster self alice.acme --set 'phone=+1 602 555 0100' --set address.locality=Tempe"),
+    ("Change one's password; both are typed at a prompt", "roster self alice.acme --set-password"),
+]))]
 pub(super) struct SelfArgs {
-    #[command(flatten)]
-    claim: LoginClaim,
     #[arg(long, value_name = "FIELD=VALUE", value_parser = settings::setting, help = settings::HELP, required_unless_present = "set_password")]
     set: Vec<Setting>,
     /// Changes the password to the one on the second line of standard input.
     #[arg(long)]
     set_password: bool,
+    #[command(flatten)]
+    claim: LoginClaim,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+    #[command(flatten)]
+    shared: Shared,
 }
 
 /// How long a change of a password may take until directories have it.
 const DEADLINE: SignedDuration = SignedDuration::from_mins(20);
 
-/// What came of a change, as `roster self` shows it.
+/// A change that was made, as `roster self` shows it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Changed {
@@ -57,15 +62,16 @@ struct Changed {
 #[derive(Debug)]
 struct Refused(String);
 
-/// Changes what a member asks to: exit code 0 where it is changed, 1 where the member may not.
-pub(super) fn run(shared: &Shared, arguments: &SelfArgs) -> Result<ExitCode, Failure> {
+/// Changes a member's profile or password: exit code 0 if it was changed, 1 if it was refused.
+pub(super) fn run(arguments: &SelfArgs) -> Result<ExitCode, Failure> {
+    let shared = &arguments.shared;
     let prompts: &[&str] =
         if arguments.set_password { &["Password", "New password"] } else { &["Password"] };
     let key = arguments.claim.key()?;
     let entered = PromptedLines::read(prompts)?;
     let current = PasswordCandidate::new(entered.line(0));
     let outcome = block_on(async {
-        let store = SqlStore::open_existing(&shared.store).await?;
+        let store = open(&shared.store).await?;
         let hashing = Hashing::new(Cost::default())?;
         let now = time(&store, shared).await?;
         let Some(account) =
@@ -111,7 +117,7 @@ impl SelfArgs {
         Ok(match receipts.into_iter().next().ok_or("the store gave no answer")? {
             Ok(Receipt::Account(after)) => Ok(changed(account, *after)),
             Ok(Receipt::Deleted(_) | Receipt::Done) => {
-                return Err("the store answered another question".into());
+                return Err("the store answered with another kind of receipt".into());
             }
             Err(refusal) => Err(refused(refusal, account)),
         })
@@ -125,16 +131,17 @@ impl SelfArgs {
         changes: &[ProfileChange],
     ) -> Result<Result<(), Refused>, Failure> {
         let Account { namespace, content, .. } = account;
-        let asked = Organization {
+        let organization = Organization {
             namespace: namespace.clone(),
             customer_id: CustomerId::parse(namespace)?,
         };
-        let record = store.organizations(&[asked]).await?.remove(namespace).unwrap_or_default();
+        let record =
+            store.organizations(&[organization]).await?.remove(namespace).unwrap_or_default();
         let group = record.group(&content.group).unwrap_or_default();
         let password = self.set_password.then_some(SelfServiceField::Password);
-        let asked: BTreeSet<SelfServiceField> =
+        let desired: BTreeSet<SelfServiceField> =
             changes.iter().map(ProfileChange::field).chain(password).collect();
-        let missing: Vec<&str> = asked.difference(&group.self_service).map(Into::into).collect();
+        let missing: Vec<&str> = desired.difference(&group.self_service).map(Into::into).collect();
         Ok(if missing.is_empty() {
             Ok(())
         } else {
@@ -156,13 +163,13 @@ impl SelfArgs {
         if !self.set_password {
             return Ok(Ok(None));
         }
-        let asked = changes.iter().rev().find_map(|change| match change {
+        let desired = changes.iter().rev().find_map(|change| match change {
             ProfileChange::Email(email) => Some(email),
             _ => None,
         });
         let person = PasswordContext {
             login_name: &account.login_name,
-            email: asked.unwrap_or(&account.content.email),
+            email: desired.unwrap_or(&account.content.email),
         };
         let password = match Password::parse(entered.line(1), &person) {
             Ok(password) => password,
@@ -182,7 +189,7 @@ impl SelfArgs {
     }
 }
 
-/// Returns what the member reads where the store refused.
+/// Returns the message about a refusal of the store.
 fn refused(refusal: Refusal, account: &Account) -> Refused {
     let kind = account.transaction.kind.as_str();
     Refused(match refusal {
@@ -193,7 +200,7 @@ fn refused(refusal: Refusal, account: &Account) -> Refused {
             "refused: email: the organization doesn't list the domain of this address".to_owned()
         }
         Refusal::NotSelfService => {
-            "refused: members may not change this of themselves any more".to_owned()
+            "refused: selfService of the account's group doesn't list this any more".to_owned()
         }
         Refusal::InTransaction if account.transaction.in_flight() => {
             format!("refused: the account is in transaction ({kind}): try again when it is over")
@@ -233,18 +240,14 @@ fn changed(before: &Account, after: Account) -> Changed {
 
 impl Changed {
     fn print(&self, output: Output) -> Result<(), Failure> {
-        Ok(print(&match output {
-            Output::Json => serde_json::to_string_pretty(self)? + "\n",
-            Output::Yaml => serde_saphyr::to_string(self)?,
-            Output::Table => self.sentence(),
-        })?)
+        Ok(print(&rendered(output, self, Self::sentence)?)?)
     }
 
     fn sentence(&self) -> String {
         let Self { login_name, changed, .. } = self;
         let names: Vec<&str> = changed.iter().map(Into::into).collect();
         if names.is_empty() {
-            return format!("{login_name} is as asked for already: nothing changed\n");
+            return format!("{login_name} has these values already: nothing changed\n");
         }
         format!("{login_name} changed: {}\n", names.join(", "))
     }

@@ -1,14 +1,14 @@
-//! `roster users [--organization ORG]`
+//! `roster users [-n NAMESPACE]`
 
 use std::collections::{BTreeSet, HashMap};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::login::time;
 use super::table::table;
-use super::{Failure, block_on, print};
+use super::{Failure, NamespaceFilter, block_on, examples, open, print, rendered};
 use crate::config::{Output, Shared};
 use crate::domain::account::{Account, LoginState};
 use crate::domain::login_attempts::LoginFailures;
@@ -19,17 +19,40 @@ use crate::domain::profile::SelfServiceField;
 use crate::plan::OrganizationRecord;
 use crate::store::Store;
 use crate::store::logins::Logins;
-use crate::store::sql::SqlStore;
 
 /// Arguments of `roster users`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("The accounts of an organization, with teams and display names", "roster users -n acme -o wide"),
+    ("Who may repair trucks", "roster users -n acme -o json | jq -r '.[] | select(.permissions | index(\"trucks:repair\")) | .loginName'"),
+    ("The accounts of all organizations, for a spreadsheet", "roster users -A -o csv > users.csv"),
+]))]
 pub(super) struct UsersArgs {
-    /// Only the accounts of this organization, by the name of its namespace.
-    #[arg(long, value_name = "ORG")]
-    organization: Option<String>,
+    #[command(flatten)]
+    filter: NamespaceFilter,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// How accounts are printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// More columns.
+    Wide,
+    /// JSON for programs.
+    Json,
+    /// YAML for both.
+    Yaml,
+    /// One line per account for spreadsheets.
+    Csv,
+    /// The User of each account, as kubectl names it; accounts without one are left out.
+    Name,
 }
 
 /// An account as `roster users` shows it.
@@ -37,6 +60,8 @@ pub(super) struct UsersArgs {
 #[serde(rename_all = "camelCase")]
 struct Row {
     organization: String,
+    /// The name of its `User`, of an account without one of the last that it had.
+    user: Option<String>,
     login_name: String,
     email: String,
     state: LoginState,
@@ -58,9 +83,9 @@ struct FailedLogins {
     failures: i64,
     since: Timestamp,
     last: Timestamp,
-    /// How many came before the wait was over, and weren't heard.
+    /// How many came before the wait was over, and weren't checked.
     turned_away: i64,
-    /// From when on one is heard again, where somebody has to wait.
+    /// When the next login is checked again.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_until: Option<Timestamp>,
 }
@@ -84,53 +109,124 @@ impl FailedLogins {
 }
 
 /// Prints the live accounts, sorted by email.
-pub(super) fn run(shared: &Shared, arguments: &UsersArgs) -> Result<(), Failure> {
-    let rows = block_on(rows(shared, arguments.organization.as_deref()))?;
-    let text = match arguments.output {
-        Output::Json => serde_json::to_string_pretty(&rows)? + "\n",
-        Output::Yaml => serde_saphyr::to_string(&rows)?,
-        Output::Table => {
-            let cells = rows.iter().map(|row| {
-                let failed = row.failed_logins.as_ref();
-                let waits = failed.and_then(|failed| failed.blocked_until);
-                let waits =
-                    waits.map_or_else(String::new, |until| format!(", waits until {until:.0}"));
-                let failed = failed.map_or_else(String::new, |failed| {
-                    format!(", {} failed logins", failed.failures)
-                });
-                let state = format!("{:?}{failed}{waits}", row.state);
-                let (role, permissions) =
-                    (row.role.clone().unwrap_or_default(), row.permissions.join(","));
-                [
-                    row.email.clone(),
-                    row.organization.clone(),
-                    row.login_name.clone(),
-                    state,
-                    row.group.clone(),
-                    role,
-                    permissions,
-                ]
-            });
-            table(
-                ["EMAIL", "ORGANIZATION", "LOGIN", "STATE", "GROUP", "ROLE", "PERMISSIONS"],
-                &cells.collect::<Vec<_>>(),
-            )
+pub(super) fn run(arguments: &UsersArgs) -> Result<(), Failure> {
+    let UsersArgs { filter, output, shared } = arguments;
+    let rows = block_on(rows(shared, filter.namespace.as_deref()))?;
+    let columns = |row: &Row| {
+        [
+            row.user.clone().unwrap_or_default(),
+            row.email.clone(),
+            row.organization.clone(),
+            row.login_name.clone(),
+            row.state_cell(),
+            row.group.clone(),
+            row.role.clone().unwrap_or_default(),
+            row.permissions.join(","),
+        ]
+    };
+    let text = match output {
+        Format::Table => table(HEADINGS, &rows.iter().map(columns).collect::<Vec<_>>()),
+        Format::Wide => {
+            let rows: Vec<_> = rows.iter().map(|row| joined(columns(row), row.more())).collect();
+            table(joined(HEADINGS, MORE_HEADINGS), &rows)
         }
+        Format::Json => rendered(Output::Json, &rows, |_| String::new())?,
+        Format::Yaml => rendered(Output::Yaml, &rows, |_| String::new())?,
+        Format::Csv => csv(&rows)?,
+        Format::Name => rows.iter().filter_map(|row| row.user.as_ref()).map(resource).collect(),
     };
     Ok(print(&text)?)
 }
 
+const HEADINGS: [&str; 8] =
+    ["NAME", "EMAIL", "ORGANIZATION", "LOGIN", "STATE", "GROUP", "ROLE", "PERMISSIONS"];
+
+const MORE_HEADINGS: [&str; 4] = ["DISPLAY-NAME", "TEAMS", "SELF-SERVICE", "IN-TRANSACTION"];
+
+/// Returns the columns of a table and those that `-o wide` adds.
+fn joined<T: Default>(columns: [T; 8], more: [T; 4]) -> [T; 12] {
+    let mut all = columns.into_iter().chain(more);
+    std::array::from_fn(|_| all.next().unwrap_or_default())
+}
+
+fn resource(name: &String) -> String {
+    format!("user.roster.rs/{name}\n")
+}
+
+impl Row {
+    fn state_cell(&self) -> String {
+        let failed = self.failed_logins.as_ref();
+        let failures = failed
+            .map_or_else(String::new, |failed| format!(", {} failed logins", failed.failures));
+        let until = failed.and_then(|failed| failed.blocked_until);
+        let waits = until.map_or_else(String::new, |until| format!(", waits until {until:.0}"));
+        format!("{:?}{failures}{waits}", self.state)
+    }
+
+    fn more(&self) -> [String; 4] {
+        [
+            self.profile.display_name.clone(),
+            self.teams.iter().map(String::as_str).collect::<Vec<_>>().join(","),
+            self.self_service.iter().map(Into::into).collect::<Vec<&str>>().join(","),
+            if self.in_transaction { "yes" } else { "no" }.to_owned(),
+        ]
+    }
+}
+
+fn csv(rows: &[Row]) -> Result<String, Failure> {
+    let mut out = csv::Writer::from_writer(vec![]);
+    out.write_record([
+        "organization",
+        "user",
+        "loginName",
+        "email",
+        "state",
+        "group",
+        "role",
+        "permissions",
+        "displayName",
+        "teams",
+        "selfService",
+        "inTransaction",
+    ])?;
+    for row in rows {
+        let [display_name, teams, self_service, in_transaction] = row.more();
+        let cells = [
+            row.organization.clone(),
+            row.user.clone().unwrap_or_default(),
+            row.login_name.clone(),
+            row.email.clone(),
+            format!("{:?}", row.state),
+            row.group.clone(),
+            row.role.clone().unwrap_or_default(),
+            row.permissions.join(","),
+            display_name,
+            teams,
+            self_service,
+            in_transaction,
+        ];
+        out.write_record(cells.map(not_a_formula))?;
+    }
+    Ok(String::from_utf8(out.into_inner().map_err(|error| error.into_error())?)?)
+}
+
+/// Returns a cell that no spreadsheet evaluates: members choose their display names (OWASP, CSV
+/// injection).
+fn not_a_formula(cell: String) -> String {
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
+}
+
 async fn rows(shared: &Shared, organization: Option<&str>) -> Result<Vec<Row>, Failure> {
-    let store = SqlStore::open_existing(&shared.store).await?;
+    let store = open(&shared.store).await?;
     let accounts = store.list(organization).await?;
     let namespaces: BTreeSet<&String> = accounts.iter().map(|account| &account.namespace).collect();
-    let asked = namespaces.into_iter().filter_map(|namespace| {
+    let organizations = namespaces.into_iter().filter_map(|namespace| {
         Some(Organization {
             namespace: namespace.clone(),
             customer_id: CustomerId::parse(namespace).ok()?,
         })
     });
-    let records = store.organizations(&asked.collect::<Vec<_>>()).await?;
+    let records = store.organizations(&organizations.collect::<Vec<_>>()).await?;
     let by_user: HashMap<(&str, &str), &Account> = accounts
         .iter()
         .map(|account| ((account.namespace.as_str(), account.owner.name.as_str()), account))
@@ -148,10 +244,11 @@ async fn rows(shared: &Shared, organization: Option<&str>) -> Result<Vec<Row>, F
 }
 
 fn row(account: Account, effective: &Permissions, record: &OrganizationRecord) -> Row {
-    let Account { namespace, login_name, content, transaction, .. } = account;
+    let Account { namespace, owner, login_name, content, transaction, .. } = account;
     let group = record.group(&content.group).unwrap_or_default();
     Row {
         organization: namespace,
+        user: Some(owner.name).filter(|name| !name.is_empty()),
         login_name: login_name.to_string(),
         email: content.email.to_string(),
         state: content.lifecycle,
@@ -163,5 +260,16 @@ fn row(account: Account, effective: &Permissions, record: &OrganizationRecord) -
         self_service: group.self_service,
         in_transaction: transaction.completed.is_none(),
         failed_logins: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        assert_eq!(not_a_formula("=1+1".to_owned()), "'=1+1");
+        assert_eq!(not_a_formula("Alice = Bob".to_owned()), "Alice = Bob");
     }
 }

@@ -1,5 +1,5 @@
-//! `roster why -n NS USER PERMISSION`: every way by which a `User` holds a permission, or why it
-//! holds it by none.
+//! `roster why -n NAMESPACE USER PERMISSION`: every path by which a `User` holds a permission, or why
+//! it holds it by none.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,30 +8,35 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Failure, accounts_of, block_on, print};
-use crate::config::{Output, Shared};
+use super::{Failure, accounts_of, block_on, examples, open, print, rendered};
+use crate::config::{Output, StoreArgs};
 use crate::domain::account::{Account, Cloned, LoginState, Source};
 use crate::domain::group::GroupContent;
 use crate::domain::inheritance::{Chain, ChainEnd, MAX_DEPTH, chain, inherits_from, own, reached};
 use crate::domain::organization::{CustomerId, Organization};
 use crate::domain::permission::{FULL_CONTROL, Permission};
 use crate::store::Store;
-use crate::store::sql::SqlStore;
 
 /// Arguments of `roster why`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("Why judy may read orders", "roster why -n acme judy orders:read"),
+    ("Whether mary has full control, for a script", "roster why -n acme mary '*' > /dev/null && echo yes"),
+]))]
 pub(super) struct WhyArgs {
-    /// The organization, by the name of its namespace.
-    #[arg(short, long, value_name = "NS")]
-    namespace: String,
     /// The name of the User.
     user: String,
     /// The permission, such as `orders:read`, or `*` for full control.
     #[arg(value_parser = permission)]
     permission: Permission,
+    /// The organization, by the name of its namespace.
+    #[arg(short, long, alias = "organization", value_name = "NAMESPACE")]
+    namespace: String,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 fn permission(text: &str) -> Result<Permission, String> {
@@ -43,24 +48,20 @@ fn permission(text: &str) -> Result<Permission, String> {
     }
 }
 
-/// Says why: exit code 0 where the permission is held, 1 where it isn't.
-pub(super) fn run(shared: &Shared, arguments: &WhyArgs) -> Result<ExitCode, Failure> {
-    let answer = block_on(answer(shared, arguments))?;
-    print(&match arguments.output {
-        Output::Json => serde_json::to_string_pretty(&answer)? + "\n",
-        Output::Yaml => serde_saphyr::to_string(&answer)?,
-        Output::Table => answer.to_string(),
-    })?;
+/// Prints the paths: exit code 0 if the permission is held, 1 if not.
+pub(super) fn run(arguments: &WhyArgs) -> Result<ExitCode, Failure> {
+    let answer = block_on(answer(arguments))?;
+    print(&rendered(arguments.output, &answer, WhyAnswer::to_string)?)?;
     Ok(if answer.held { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-async fn answer(shared: &Shared, arguments: &WhyArgs) -> Result<WhyAnswer, Failure> {
-    let WhyArgs { namespace, user, permission, output: _ } = arguments;
-    let store = SqlStore::open_existing(&shared.store).await?;
+async fn answer(arguments: &WhyArgs) -> Result<WhyAnswer, Failure> {
+    let WhyArgs { namespace, user, permission, output: _, store } = arguments;
+    let store = open(store).await?;
     let accounts = accounts_of(&store, namespace, user).await?;
-    let asked =
+    let organization =
         Organization { namespace: namespace.clone(), customer_id: CustomerId::parse(namespace)? };
-    let record = store.organizations(&[asked]).await?.remove(namespace).unwrap_or_default();
+    let record = store.organizations(&[organization]).await?.remove(namespace).unwrap_or_default();
     let by_user: HashMap<&str, &Account> =
         accounts.iter().map(|account| (account.owner.name.as_str(), account)).collect();
     let group = record.group(&by_user[user.as_str()].content.group);
@@ -69,7 +70,7 @@ async fn answer(shared: &Shared, arguments: &WhyArgs) -> Result<WhyAnswer, Failu
     }))
 }
 
-/// Whether somebody holds a permission, and why.
+/// Whether a `User` holds a permission, and why.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WhyAnswer {
@@ -77,19 +78,19 @@ struct WhyAnswer {
     user: String,
     permission: String,
     held: bool,
-    /// Every way by which it is held.
+    /// Every path by which it is held.
     paths: Vec<Path>,
-    /// Why it isn't held, way by way.
+    /// Why it isn't held, path by path.
     why_not: Vec<String>,
     /// What would give it.
     cures: Vec<String>,
     notes: Vec<String>,
 }
 
-/// A way by which somebody holds a permission.
+/// A path by which a `User` holds a permission.
 #[derive(Debug, PartialEq, Serialize)]
 struct Path {
-    /// Each inherits from the next one; the first is the one asked about.
+    /// Each inherits from the next one; the first is the `User` itself.
     users: Vec<String>,
     #[serde(flatten)]
     end: PathEnd,
@@ -101,7 +102,7 @@ struct Path {
 enum PathEnd {
     /// Its `User` lists it.
     Listed,
-    /// Somebody else held it when it was cloned.
+    /// Another `User` held it when it was cloned.
     Cloned { from: String, uid: String, generation: i64, clone_time: Option<String> },
     /// It is on a loop, and had it.
     KeptOnLoop {
@@ -142,7 +143,7 @@ fn explain<'a>(
     if !held {
         let namespace = &account.namespace;
         notes.push(format!(
-            "this is what is in force; kubectl get users.roster.rs {user} -n {namespace} -o wide says what the User waits for, if it does"
+            "these are the applied permissions; kubectl get users.roster.rs {user} -n {namespace} -o wide shows what the User waits for, if anything"
         ));
     }
     let (why_not, cures) =
@@ -198,8 +199,8 @@ fn group_ends(member: &Account, group: &GroupContent, permission: &Permission) -
     listed.into_iter().chain(full_control).collect()
 }
 
-/// Returns the names on the loop that an account is on, back to its own; where the way doesn't lead
-/// back, as far as it goes.
+/// Returns the names of the loop that an account is on, back to its own; of a chain that doesn't
+/// lead back, as far as it goes.
 fn around<'a>(account: &'a Account, find: Find<'_, 'a>) -> Vec<String> {
     let next = |name: &&str| find(name).and_then(inherits_from);
     let mut names = reached([account.owner.name.as_str()], next);
@@ -213,7 +214,7 @@ fn clone_time(account: &Account) -> Option<String> {
     Some(jiff::Timestamp::from_second(time.as_second()).unwrap_or(time).to_string())
 }
 
-/// Returns why nobody gives the permission, and what would.
+/// Returns why nothing gives the permission, and what would.
 fn missing<'a>(
     account: &'a Account,
     group: Option<&GroupContent>,
@@ -251,7 +252,7 @@ fn missing<'a>(
     )
 }
 
-/// Returns why the permission doesn't come along a chain that ends so, and what would bring it.
+/// Returns why the permission isn't inherited along a chain that ends so, and what would cure it.
 fn not_inherited<'a>(
     chain: &[&'a Account],
     end: ChainEnd<'_>,
@@ -268,7 +269,7 @@ fn not_inherited<'a>(
         ),
         (ChainEnd::TooDeep, _) => (
             format!(
-                "{way}: the line goes through more than {MAX_DEPTH} others, so nothing is inherited along it"
+                "{way}: the chain has more than {MAX_DEPTH} ancestors, so nothing is inherited along it"
             ),
             Some(format!(
                 "a User nearer to where it is granted in spec.permissions.from of {user}"
@@ -281,17 +282,16 @@ fn not_inherited<'a>(
                 around(last, find).join(" -> ")
             ),
             Some(
-                "another spec.permissions.from for one of those on the loop, so that there is none"
-                    .to_owned(),
+                "another spec.permissions.from for one User of the loop, which ends it".to_owned(),
             ),
         ),
         (ChainEnd::End, Some(Source::Cloned(cloned))) => {
             not_cloned(last, cloned, &led, permission, find)
         }
         (ChainEnd::End, _) if names.len() == 1 => {
-            (format!("{user} inherits from nobody, and cloned nobody's permissions"), None)
+            (format!("{user} neither inherits nor cloned permissions"), None)
         }
-        (ChainEnd::End, _) => (format!("{way}: nobody else on the line lists it"), None),
+        (ChainEnd::End, _) => (format!("{way}: no other User of the chain lists it"), None),
     }
 }
 

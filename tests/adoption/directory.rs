@@ -217,7 +217,7 @@ async fn usernames_are_made_valid_and_differ_and_who_cant_be_imported_is_told_wh
         "double (entry",
         "is that of Dave Miller too",
         "日本 (entry",
-        "so no username is made of it without asking",
+        "so no username is made of it",
     ] {
         assert!(
             text.split("# Left out:").nth(1).unwrap().contains(why),
@@ -295,12 +295,12 @@ async fn an_entry_in_one_group_that_there_can_be_is_in_it_and_nobody_gets_full_c
     );
     assert!(
         text.contains(
-            "  # In the directory in Night Drivers, acme/mechanics, of which none can be told to be the one.\n  groupRef:\n"
+            "  # In the directory in Night Drivers, acme/mechanics, none of which is clearly the one.\n  groupRef:\n"
         ),
         "{text}"
     );
     assert!(
-        text.contains("  # In the directory in Owners, of which none can be told to be the one.\n"),
+        text.contains("  # In the directory in Owners, none of which is clearly the one.\n"),
         "{text}"
     );
     let made: Vec<&str> = documents

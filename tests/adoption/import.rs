@@ -229,5 +229,5 @@ async fn without_a_cluster_nobody_is_told_who_has_no_user_unless_they_ask_for_ev
     let nobody = place.exits(&["import", "--all", "--organization", "apex"], "", 0);
     assert_eq!(nobody, "# There is no account that the store has.\n");
     place.fails(&["import", "--link"], "", "--directory");
-    place.fails(&["import", "--directory", "rehearsal:///x"], "", "--organization");
+    place.fails(&["import", "--directory", "rehearsal:///x"], "", "--namespace");
 }

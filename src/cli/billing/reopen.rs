@@ -1,13 +1,14 @@
-//! `roster billing reopen --after YYYY-MM [--confirm FIRST..LAST]`: the cure where a wrong clock
+//! `roster billing reopen --after YYYY-MM [--confirm FIRST..LAST]`: the cure after a wrong clock
 //! closed months too early.
 
 use clap::Args;
+use jiff::SignedDuration;
 use kube::Config;
 
 use crate::cli::run::{WRITE_TIMEOUT, client};
-use crate::cli::{Failure, block_on, print};
+use crate::cli::{Failure, block_on, examples, open, print};
 use crate::clock::Clock;
-use crate::config::Shared;
+use crate::config::{StoreArgs, offset};
 use crate::controller::clocks;
 use crate::domain::billing::Month;
 use crate::domain::clocks::ClockReadings;
@@ -17,38 +18,47 @@ use crate::store::sql::corrections::Correction;
 
 /// Arguments of `roster billing reopen`.
 #[derive(Debug, Args)]
+#[command(after_help = examples(&[
+    ("See which months would be reopened", "roster billing reopen --after 2026-11"),
+    ("Reopen them", "roster billing reopen --after 2026-11 --confirm 2026-12..2027-01"),
+]))]
 pub(super) struct ReopenArgs {
-    /// The last month that is really over: those after it are opened again.
+    /// The last month that is really over: those after it are reopened.
     #[arg(long, value_name = "YYYY-MM")]
     after: Month,
-    /// Does it: the months that are to be opened, as the same command prints them without this.
+    /// Reopens these months, which the same command without this option prints.
     #[arg(long, value_name = "FIRST..LAST")]
     confirm: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Refused here, also from the environment.
+    #[arg(long, env = "ROSTER_CLOCK_OFFSET", value_parser = offset, hide = true, allow_hyphen_values = true)]
+    clock_offset: Option<SignedDuration>,
 }
 
-/// Opens months again that were closed before they were over, and has what is dated in the future
-/// be dated now.
-pub(super) fn run(shared: &Shared, arguments: &ReopenArgs) -> Result<(), Failure> {
-    let ReopenArgs { after, confirm } = arguments;
-    if !shared.clock_offset.is_zero() {
+/// Reopens months that were closed before they were over, and dates what is dated in the future to
+/// the present.
+pub(super) fn run(arguments: &ReopenArgs) -> Result<(), Failure> {
+    let ReopenArgs { after, confirm, store, clock_offset } = arguments;
+    if clock_offset.is_some_and(|offset| !offset.is_zero()) {
         return Err("a clock that is moved by --clock-offset says nothing of which months are over: leave it out".into());
     }
     block_on(async {
-        let store = SqlStore::open_existing(&shared.store).await?;
+        let store = open(store).await?;
         let now = readings(&store).await?.agreed()?;
         let planned = store.correction(*after, now).await?;
-        let asked = months(&planned);
+        let months = months(&planned);
         let text = match confirm {
             None if planned.is_nothing() => {
                 format!("Nothing is to be corrected: no month after {after} is closed.\n")
             }
             None => format!(
-                "{}Nothing was changed. Take a backup, and do it with\n  roster billing reopen --after {after} --confirm {asked}\n",
+                "{}Nothing was changed. Take a backup, and do it with\n  roster billing reopen --after {after} --confirm {months}\n",
                 describe(&planned, "would become")
             ),
-            Some(confirmed) if *confirmed != asked => {
+            Some(confirmed) if *confirmed != months => {
                 return Err(
-                    format!("--confirm {confirmed} isn't what is to be opened: that is {asked}; nothing was changed").into()
+                    format!("--confirm {confirmed} isn't what is to be opened: that is {months}; nothing was changed").into()
                 );
             }
             Some(_) => describe(&store.correct(*after, now).await?, "became"),

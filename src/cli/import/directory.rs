@@ -1,5 +1,5 @@
-//! Manifests of the people of a directory: each takes over its entry, once somebody approves the
-//! charge.
+//! Manifests of the people of a directory: each account adopts its entry once the charge is
+//! approved.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -15,6 +15,7 @@ use crate::api::user::{DesiredState, GroupRef, PermissionsSpec, ProfileSpec};
 use crate::api::{User, UserSpec};
 use crate::cli::Failure;
 use crate::cli::plan::schema::{Fault, Schemas};
+use crate::cli::progress::ProgressReport;
 use crate::domain::account::AccountId;
 use crate::domain::email::{Domain, Email};
 use crate::domain::group::{ADMINISTRATORS, GroupContent, USERS};
@@ -47,6 +48,7 @@ pub(super) async fn manifests(
     store: &impl Store,
     wanted: &ImportPlan<'_>,
     now: Timestamp,
+    progress: &ProgressReport,
 ) -> Result<String, Failure> {
     let ImportPlan { url, organization, customer_id, link } = wanted;
     let directory = Directory::open(url)?;
@@ -64,11 +66,13 @@ pub(super) async fn manifests(
     };
     let mut import = Import::new(organization, customer_id, record, known)?;
     import.left_out = unreadable_groups;
+    progress.step("reading entries", people.len());
     for found in people {
         import.take(found);
+        progress.advance(1);
     }
     if *link {
-        link_entries(&directory, &mut import, now).await?;
+        link_entries(&directory, &mut import, now, progress).await?;
     }
     import.text()
 }
@@ -87,14 +91,17 @@ async fn link_entries(
     directory: &Directory,
     import: &mut Import<'_>,
     now: Timestamp,
+    progress: &ProgressReport,
 ) -> Result<(), Failure> {
+    progress.step("linking entries", import.unlinked());
     for person in import.people.iter_mut().filter(|person| person.found.external_id.is_none()) {
         let id = new_id(now).to_string();
         directory.link(&person.found.id, &id).await?;
-        eprintln!(
+        progress.note(&format!(
             "linked: {} (entry {}) has the externalId {id} now",
             person.found.login_name, person.found.id
-        );
+        ));
+        progress.advance(1);
         person.found.external_id = Some(id);
     }
     Ok(())
@@ -177,13 +184,13 @@ impl<'a> Import<'a> {
         let id = id_of(&found);
         let is_ours = self.known.accounts.iter().any(|(account, ..)| Some(*account) == id);
         let is_known = id.is_some_and(|id| self.known.ids.contains(&id));
-        // Who is another organization's is nobody's business here.
+        // The entries of other organizations aren't reported.
         if is_ours || (is_known && !found.login_name.ends_with(&format!(".{}", self.customer_id))) {
             self.owned += 1;
             return;
         }
         if let Err(why) = self.person(&found, id) {
-            let who = if found.login_name.is_empty() { "somebody" } else { &found.login_name };
+            let who = if found.login_name.is_empty() { "unnamed" } else { &found.login_name };
             self.left_out.push(format!("{who} (entry {}): {why}", found.id));
         }
     }
@@ -265,7 +272,7 @@ impl<'a> Import<'a> {
                 Some(name.to_owned()).filter(|name| valid_name(name).as_ref() == Ok(name))
             }
             None if group.contains('/') => None,
-            // Whoever named that group didn't mean full control here.
+            // A group of that name in a directory isn't meant to give full control here.
             None => valid_name(group).ok().filter(|name| !has_full_control(name)),
         });
         let mapped: BTreeSet<String> = mapped.collect();
@@ -277,7 +284,7 @@ impl<'a> Import<'a> {
             _ => {
                 if !groups.is_empty() {
                     let line = format!(
-                        "In the directory in {}, of which none can be told to be the one.",
+                        "In the directory in {}, none of which is clearly the one.",
                         groups.join(", ")
                     );
                     remarks.push(Remark { field: "groupRef", lines: vec![line], instead: false });
@@ -299,9 +306,8 @@ impl<'a> Import<'a> {
             text += &document(&[], &manifest::listing(self.organization, &name, &listing), &[])?;
         }
         for name in self.groups.iter().filter(|name| self.record.group(name).is_none()) {
-            let line =
-                "A group of the directory. It gives nothing until somebody lists permissions."
-                    .to_owned();
+            let line = "A group of the directory. It gives nothing until permissions are listed."
+                .to_owned();
             text += &document(
                 &[line],
                 &manifest::group(self.organization, name, &GroupContent::default())?,
@@ -322,14 +328,13 @@ impl<'a> Import<'a> {
     fn head(&self) -> String {
         let mut lines = vec![
             format!("People of the directory for the organization {}: {}.", self.organization, self.people.len()),
-            "Nobody has an account before somebody approves the charge, by removing the # before chargeApproved.".to_owned(),
+            "No account is created until its charge is approved, by removing the # before chargeApproved.".to_owned(),
             format!("Their login names will be <username>.{}, and the directory's userName with them.", self.customer_id),
             String::new(),
             "  roster plan -f FILE      says what would become of them".to_owned(),
             "  kubectl apply -f FILE    with the charges approved: each account takes its entry over".to_owned(),
         ];
-        let unlinked =
-            self.people.iter().filter(|person| person.found.external_id.is_none()).count();
+        let unlinked = self.unlinked();
         if unlinked > 0 {
             lines.push(String::new());
             lines.push(format!(
@@ -344,6 +349,11 @@ impl<'a> Import<'a> {
             ));
         }
         lines.iter().map(|line| comment("", line)).collect()
+    }
+
+    /// Returns how many entries have no external id.
+    fn unlinked(&self) -> usize {
+        self.people.iter().filter(|person| person.found.external_id.is_none()).count()
     }
 
     /// Returns the domains of the people that the store doesn't list.
@@ -453,7 +463,7 @@ fn no_time_zone(spec: &Value) -> Option<Fault> {
     Some(Fault { path: "spec.profile.timeZone".to_owned(), message })
 }
 
-/// Returns a text on one line; nothing where nobody sees anything of what is left.
+/// Returns a text on one line; nothing if none of its characters is visible.
 fn one_line(text: &str) -> Option<String> {
     let line: String = text
         .chars()
@@ -505,9 +515,9 @@ mod tests {
             left_out,
             [
                 "# - name1 (entry 1): emails isn't a list; active is neither true nor false\n",
-                "# - somebody (entry 3): it has no userName\n",
-                "# - 日本 (entry 5): its userName: 日 has no letter of ASCII to stand for it, so no username is made of it without asking; give it one in the letters a to z\n",
-                "# - ivan.Петров (entry 6): its userName: п has no letter of ASCII to stand for it, so no username is made of it without asking; give it one in the letters a to z\n",
+                "# - unnamed (entry 3): it has no userName\n",
+                "# - 日本 (entry 5): its userName: 日 has no letter of ASCII to stand for it, so no username is made of it; give it one in the letters a to z\n",
+                "# - ivan.Петров (entry 6): its userName: п has no letter of ASCII to stand for it, so no username is made of it; give it one in the letters a to z\n",
                 "# - 🙂 (entry 7): its userName: nothing of it can stay in a username; give it one in the letters a to z\n",
             ]
             .concat()

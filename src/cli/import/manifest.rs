@@ -49,7 +49,7 @@ pub(super) fn comment(indent: &str, text: &str) -> String {
     format!("{indent}# {text}\n").replace("# \n", "#\n")
 }
 
-/// Whether a character may end a line for somebody, or can't stand in YAML.
+/// Whether a character ends a line for some parser, or can't stand in YAML.
 fn is_break(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')

@@ -20,7 +20,7 @@ impl Names {
         Self { given: given.into_iter().collect() }
     }
 
-    /// Gives a name, or the first of `name-2`, `name-3` and so on that nobody has.
+    /// Gives a name, or the first of `name-2`, `name-3` and so on that is free.
     pub(super) fn give(&mut self, name: &str) -> String {
         let others = (2..).map(|number: u64| format!("{name}-{number}"));
         let free =
@@ -34,8 +34,8 @@ impl Names {
 /// Why no name can be made of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NameError {
-    /// A letter that would vanish; the name without it would be somebody else's.
-    #[error("{0}, so no username is made of it without asking")]
+    /// A letter that would vanish; the name without it would be another person's.
+    #[error("{0}, so no username is made of it")]
     Letter(#[from] NotLatin),
     /// It has neither a letter nor a digit.
     #[error("nothing of it can stay in a username")]
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_later_gets_a_number() {
+    fn a_later_one_gets_a_number() {
         let mut names = Names::without(["bob".to_owned()]);
         assert_eq!(
             ["alice", "bob", "bob", "alice", "bob-2"].map(|name| names.give(name)),

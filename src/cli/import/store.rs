@@ -19,6 +19,7 @@ use crate::api::{CUSTOMER_ID, User, UserSpec};
 use crate::cli::Failure;
 use crate::cli::doctor::none_if_code;
 use crate::cli::plan::schema::Schemas;
+use crate::cli::progress::ProgressReport;
 use crate::cli::run::{WRITE_TIMEOUT, client};
 use crate::controller::user_list::{DeclaredUser, declared_users};
 use crate::domain::account::{Account, AccountId, Cloned, LoginState, Source};
@@ -34,6 +35,7 @@ pub(super) async fn manifests(
     store: &SqlStore,
     organization: Option<&str>,
     all: bool,
+    progress: &ProgressReport,
 ) -> Result<String, Failure> {
     let accounts =
         if all { store.list(organization).await? } else { unowned(store, organization).await? };
@@ -43,6 +45,7 @@ pub(super) async fn manifests(
         .for_each(|account| by_namespace.entry(&account.namespace).or_default().push(account));
     let schemas = Schemas::new()?;
     let mut text = head(accounts.len(), all);
+    progress.step("writing manifests", accounts.len());
     for (namespace, accounts) in by_namespace {
         let record = record(store, namespace).await?;
         let owners = store
@@ -58,12 +61,14 @@ pub(super) async fn manifests(
         text += &what_they_need(namespace, &record, &accounts)?;
         for account in accounts {
             text += &user(account, &mut names, &schemas)?;
+            progress.advance(1);
         }
     }
     Ok(text)
 }
 
-/// Returns the accounts that were there all the while, and that no `User` in the cluster owns.
+/// Returns the accounts that no `User` in the cluster owns, of those that were there before the
+/// cluster was read.
 async fn unowned(store: &SqlStore, organization: Option<&str>) -> Result<Vec<Account>, Failure> {
     let before: BTreeSet<AccountId> =
         store.list(organization).await?.iter().map(|account| account.id).collect();
@@ -110,8 +115,8 @@ fn organization_of(namespace: &str, record: &OrganizationRecord) -> Result<Strin
 }
 
 /// Returns the groups and domains of the accounts. Of the groups that every organization has those
-/// that give something else than they would by themselves, before everything else: whatever stands
-/// above them has the operator create them empty.
+/// that differ from what is built in, before everything else: the operator would create them empty
+/// for an object that stands above them.
 fn what_they_need(
     namespace: &str,
     record: &OrganizationRecord,
@@ -158,7 +163,7 @@ fn user(account: &Account, names: &mut Names, schemas: &Schemas) -> Result<Strin
         teams: content.teams.iter().cloned().collect(),
         group_ref: GroupRef { name: content.group.clone() },
         permissions: permissions(account),
-        // Somebody who has no address of their own is still a copy.
+        // A person without an address of their own is still a copy.
         copy_of: content
             .copied
             .as_ref()
@@ -205,7 +210,7 @@ fn creatable(
         remarks.push(Remark { field: "profile", lines: vec![line], instead: false });
         *name = account.login_name.to_string();
     }
-    // Whatever else is refused is for `roster plan` to say.
+    // `roster plan` reports everything else that is refused.
     valid(schemas, spec.clone(), |_| None, remarks).unwrap_or(spec)
 }
 

@@ -9,6 +9,7 @@ use crate::domain::permission::Permissions;
 use crate::domain::profile::Profile;
 use crate::domain::self_service::Overrides;
 use crate::plan::{AccountChange, AccountPlan, Deleting, DomainPlan, Listing};
+use crate::store::sql::SqlStore;
 
 const PASSWORD: &str = "gate-Turnip-41-onward";
 
@@ -17,7 +18,7 @@ fn occasion() -> CommitTime {
 }
 
 fn claim(login: &str) -> LoginClaim {
-    LoginClaim { login: login.to_owned(), organization: Some("acme".to_owned()) }
+    LoginClaim { login: login.to_owned(), namespace: Some("acme".to_owned()) }
 }
 
 fn create(name: &str, lifecycle: LoginState, hashing: Option<&Hashing>) -> Plan {

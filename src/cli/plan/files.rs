@@ -193,7 +193,7 @@ fn open(file: &Path) -> Result<File, Failure> {
     std::thread::spawn(move || opened.send(File::open(path)));
     match news.recv_timeout(TIMEOUT) {
         Ok(opened) => Ok(opened.map_err(unreadable)?),
-        Err(_) => Err(format!("{}: a pipe into which nobody writes", file.display()).into()),
+        Err(_) => Err(format!("{}: a pipe that nothing is written to", file.display()).into()),
     }
 }
 

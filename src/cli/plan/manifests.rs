@@ -50,8 +50,7 @@ pub(super) struct Declaration {
     pub(super) object: Option<Object>,
     /// What is to be known about it.
     pub(super) notes: Vec<String>,
-    /// Fields with a default that it doesn't name: whoever applies it again leaves them as they
-    /// are.
+    /// Fields with a default that it doesn't name: applying it again leaves them as they are.
     unnamed: Vec<&'static str>,
 }
 

@@ -11,6 +11,7 @@ use kube::api::ObjectMeta;
 use super::manifests::{Manifests, Object};
 use crate::api::{CUSTOMER_ID, FINALIZER, Lenient};
 use crate::cli::Failure;
+use crate::cli::progress::ProgressReport;
 use crate::controller::cache::{ClusterCache, Origin};
 use crate::controller::observe::{self, Snapshot};
 use crate::controller::reconciler::decide;
@@ -116,23 +117,24 @@ pub(super) async fn run_until_unchanged(
     copy: Copy,
     declared: &Manifests,
     now: Timestamp,
+    progress: &ProgressReport,
 ) -> Result<SimulationResult, Failure> {
     let Copy { before, organizations, store } = copy;
     let cache = cache(declared, &organizations, &before.accounts);
     let deadline = now.checked_add(DEADLINE).unwrap_or(now);
     let commit_time = CommitTime { now, deadline };
     let keys = declared.keys();
-    // Each pass settles somebody, and whoever waits for others has as many passes as there are
-    // others; an edit that begins two transactions takes two.
-    for _ in 0..2 * keys.len() + 2 {
+    // Each pass settles one object at least, and an edit that begins two transactions takes two.
+    for pass in 1..2 * keys.len() + 3 {
+        progress.step(format!("simulating, pass {pass}"), keys.len());
         let Pass { changed, refused, decisions } =
-            run_once(&cache, &store, &keys, commit_time).await?;
+            run_once((&cache, &store), &keys, commit_time, progress).await?;
         if changed {
             continue;
         }
         if let Some((key, refusal)) = refused {
             return Err(format!(
-                "what would become of {}/{} can't be told: {refusal}",
+                "the outcome of {}/{} is unknown: {refusal}",
                 key.namespace, key.name
             )
             .into());
@@ -141,8 +143,7 @@ pub(super) async fn run_until_unchanged(
         let after = Contents { records, accounts: store.list(None).await? };
         return Ok(SimulationResult { after, decisions });
     }
-    Err("these manifests change each other for ever, so what would become of them can't be told"
-        .into())
+    Err("these manifests change each other for ever, so their outcome is unknown".into())
 }
 
 /// What happened when every object was reconciled once.
@@ -154,10 +155,10 @@ struct Pass {
 }
 
 async fn run_once(
-    cache: &ClusterCache,
-    store: &MemoryStore,
+    (cache, store): (&ClusterCache, &MemoryStore),
     keys: &[ObjectKey],
     commit_time: CommitTime,
+    progress: &ProgressReport,
 ) -> Result<Pass, Failure> {
     let mut pass = Pass::default();
     for group in keys.chunk_by(|a, b| a.kind == b.kind).flat_map(|kind| kind.chunks(BATCH)) {
@@ -176,6 +177,7 @@ async fn run_once(
             }
             pass.decisions.insert(key, decision);
         }
+        progress.advance(group.len());
     }
     Ok(pass)
 }

@@ -12,7 +12,6 @@ use super::RunArgs;
 use crate::backoff::ExponentialBackoff;
 use crate::cli::Failure;
 use crate::clock::Clock;
-use crate::config::Shared;
 use crate::controller::StopReason;
 use crate::controller::leader_election::{self, LeaderElector, Leadership, Look};
 use crate::provisioning::Directory;
@@ -96,12 +95,12 @@ impl Startup {
     /// # Errors
     /// When the store is in a file and has an operator already, or its address is none.
     pub(super) fn new(
-        shared: &Shared,
+        store: String,
         arguments: &RunArgs,
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let holder = leader_election::holder(&host());
-        let sole = FileLock::claim(&shared.store, &holder)?;
+        let sole = FileLock::claim(&store, &holder)?;
         let directories: BTreeSet<String> =
             arguments.directories.iter().map(Directory::name).map(str::to_owned).collect();
         let claim = Claim {
@@ -115,7 +114,7 @@ impl Startup {
             directories: Some(directories.clone()),
         };
         let lease_namespace = arguments.lease_namespace.clone().unwrap_or_else(own_namespace);
-        Ok(Self { store: shared.store.clone(), claim, lease_namespace, clock, directories, sole })
+        Ok(Self { store, claim, lease_namespace, clock, directories, sole })
     }
 
     /// Waits until this operator is the leader.

@@ -150,7 +150,7 @@ fn a_loop_is_named_where_something_is_kept_on_it_and_where_it_keeps_something_aw
 
 #[test]
 fn whoever_holds_nothing_is_told_why_and_what_would_help() {
-    check(&[account("alice", &[], None)], false, "alice inherits from nobody");
+    check(&[account("alice", &[], None)], false, "alice neither inherits nor cloned permissions");
     check(
         &[account("alice", &[], inherits("bob"))],
         false,

@@ -1,5 +1,9 @@
 //! The command line without a cluster: what it prints, and how it fails.
 
+mod golden;
+mod options;
+mod pipes;
+
 use std::process::{Command, Output};
 
 use roster::api::User;
@@ -15,7 +19,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn roster(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_roster")).args(arguments).output().expect("the binary runs")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
+    // A help text shows what the environment has.
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ROSTER_"))
+    {
+        command.env_remove(name);
+    }
+    command.args(arguments).output().expect("the binary runs")
 }
 
 /// Expects a fault: exit code 2, nothing on standard output, and a text in the message.
@@ -30,7 +41,7 @@ fn check_fault(arguments: &[&str], text: &str) {
 
 /// A store in a file, with the people of `acme` in it.
 struct Filled {
-    _folder: TempDir,
+    folder: TempDir,
     url: String,
 }
 
@@ -60,7 +71,7 @@ impl Filled {
             assert_eq!(store.list(None).await.expect("accounts").len(), people().len());
             store.close().await;
         });
-        Self { _folder: folder, url }
+        Self { folder, url }
     }
 
     fn roster(&self, arguments: &[&str]) -> Output {
@@ -146,6 +157,7 @@ fn users_are_listed_with_what_they_inherit_and_what_they_may_change_themselves()
     let fields: Vec<&String> = accounts[0].as_object().expect("an account").keys().collect();
     let mut promised = [
         "organization",
+        "user",
         "loginName",
         "email",
         "state",
@@ -160,7 +172,7 @@ fn users_are_listed_with_what_they_inherit_and_what_they_may_change_themselves()
     promised.sort_unstable();
     assert_eq!(fields, promised);
     let judy = json!({
-        "organization": "acme", "loginName": "judy.acme", "email": "judy@acme.example", "state": "Disabled", "group": "users",
+        "organization": "acme", "user": "judy", "loginName": "judy.acme", "email": "judy@acme.example", "state": "Disabled", "group": "users",
         "role": null, "teams": [], "profile": {"displayName": "Alice Smith"}, "permissions": ["orders:read"], "selfService": [],
         "inTransaction": false,
     });
@@ -169,7 +181,7 @@ fn users_are_listed_with_what_they_inherit_and_what_they_may_change_themselves()
     filled.check(
         &["users"],
         0,
-        "\nmary@acme.example    acme           mary.acme    Enabled    mechanics        <none>       trucks:repair\n",
+        "\nmary    mary@acme.example    acme           mary.acme    Enabled    mechanics        <none>       trucks:repair\n",
     );
 }
 
@@ -266,7 +278,7 @@ fn a_copy_has_the_profile_the_role_and_the_teams_and_nothing_else() {
            teams:\n  \
            - back-office\n  \
            # An additional charge applies for every calendar month in which the account exists, also while\n  \
-           # it is disabled. No account is created before somebody approves it, by removing the # here:\n  \
+           # it is disabled. No account is created before the charge is approved, by removing the # here:\n  \
            # chargeApproved: true\n"
     );
     let written: User = serde_saphyr::from_str(&printed).expect("a User");
@@ -302,11 +314,12 @@ fn what_no_copy_can_be_made_of_is_refused() {
 fn crds_are_printed_as_yaml_documents_or_written_one_file_each() {
     let printed = String::from_utf8(roster(&["crds"]).stdout).expect("YAML is text");
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(roster(&["crds", folder.path().to_str().expect("a path")]).status.success());
+    let new = folder.path().join("new/crds");
+    assert!(roster(&["crds", new.to_str().expect("a path")]).status.success());
     let mut together = String::new();
     for file in ["users.yaml", "usergroups.yaml", "orgemaildomains.yaml"] {
         together += "---\n";
-        together += &std::fs::read_to_string(folder.path().join(file)).expect("it was written");
+        together += &std::fs::read_to_string(new.join(file)).expect("it was written");
     }
     assert_eq!(printed, together);
 }
@@ -364,7 +377,8 @@ fn a_fault_says_what_is_wrong_and_never_creates_a_store() {
     check_fault(&["users", "--store", "mysql://localhost/x"], "postgres://");
     check_fault(&["users", "--store", "postgres://localhost/x?sslmod=require"], "sslmode");
     check_fault(&["backup", "--store", "postgres://localhost/x", "copy.db"], "pg_dump");
-    check_fault(&["crds", "/nowhere/at/all"], "/nowhere/at/all");
+    std::fs::write(&file, "").expect("a file");
+    check_fault(&["crds", file.to_str().expect("a path")], "missing.db");
     check_fault(&["users", "--clock-offset", "soon"], "10m");
     check_fault(&["run", "--resync", "0s"], "more than nothing");
     check_fault(&["run", "--namespace", ""], "DNS label");
