@@ -7,6 +7,7 @@
 
 mod api;
 mod cli;
+mod commands;
 mod links;
 mod metrics;
 mod policies;
