@@ -95,12 +95,12 @@ impl Session {
         let session =
             Self { folder, name, organization: organization.name.clone(), operator, _ldap: ldap };
         let folder = &session.folder;
-        for place in ["bin", ".roster", "target/release", "examples"] {
+        for place in ["bin", ".roster", "target/debug", "examples"] {
             fs::create_dir_all(folder.join(place)).unwrap();
         }
         for (target, link) in [
             (paths::binary(), "bin/roster"),
-            (paths::binary(), "target/release/roster"),
+            (paths::binary(), "target/debug/roster"),
             (plane.join("kubectl"), "bin/kubectl"),
             (plane.join("admin.kubeconfig"), ".roster/admin.kubeconfig"),
             (store, ".roster/roster.db"),
