@@ -1,5 +1,11 @@
 //! What the operator says of itself: logs, metrics, and whether it is alive.
 
+mod backups;
+mod exposition;
+mod process;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,12 +16,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{self, Registry, Unit};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::Filter;
 
+use self::backups::Backups;
+pub use self::exposition::MetricsFormat;
+use self::process::Process;
 use crate::domain::account::TransactionKind;
 use crate::domain::clocks::OtherClock;
 use crate::domain::object_key::Kind;
@@ -51,14 +61,17 @@ pub struct Metrics {
     pub unclosed_months: Gauge,
     /// By how many seconds months are closed ahead of the clock.
     pub closed_ahead: Gauge,
+    users: Family<ReasonLabels, Gauge>,
     clock_skew: Family<ClockLabels, Gauge>,
     commands: Family<CommandLabels, Counter>,
     commits: Histogram,
     writes: Family<WriteLabels, Counter>,
+    status_latency: Histogram,
     attempts: Family<AttemptLabels, Counter>,
     pending: Family<DirectoryLabels, Gauge>,
     drift: Family<DirectoryLabels, Counter>,
     refused_entries: Family<DirectoryLabels, Gauge>,
+    up: Family<DirectoryLabels, Gauge>,
     transactions: Family<TransactionLabels, Gauge>,
     overdue: Family<OverdueLabels, Counter>,
 }
@@ -67,6 +80,11 @@ pub struct Metrics {
 struct TransactionLabels {
     r#type: &'static str,
     state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -120,9 +138,22 @@ fn add_seconds<M: registry::Metric + Clone>(
 
 impl Default for Metrics {
     fn default() -> Self {
-        let r = &mut Registry::with_prefix("roster");
-        let durations = Histogram::new(exponential_buckets(0.000_5, 2.0, 14));
-        let metrics = Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process));
+        let r = registry.sub_registry_with_prefix("roster");
+        let durations = || Histogram::new(exponential_buckets(0.000_5, 2.0, 14));
+        r.register(
+            "build",
+            "Which roster this is",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        Self {
+            users: add(
+                r,
+                "users",
+                "Users, by the reason of their condition Ready; Unknown until they have one",
+                Family::default(),
+            ),
             queue: add(r, "workqueue_depth", "Objects in the work queue", Gauge::default()),
             store_errors: add(
                 r,
@@ -194,13 +225,19 @@ impl Default for Metrics {
                 r,
                 "commit_duration",
                 "How long a batch of commands took to commit",
-                durations,
+                durations(),
             ),
             writes: add(
                 r,
                 "kube_writes",
                 "Writes to the API server, by kind and result",
                 Family::default(),
+            ),
+            status_latency: add_seconds(
+                r,
+                "status_latency",
+                "How long it took from a decision about an object until the API server had its status or finalizer",
+                Histogram::new(exponential_buckets(0.002, 2.0, 16)),
             ),
             attempts: add(
                 r,
@@ -226,6 +263,12 @@ impl Default for Metrics {
                 "Entries that a directory refuses, so that it has something older or nothing",
                 Family::default(),
             ),
+            up: add(
+                r,
+                "directory_up",
+                "Whether a directory answers (1), or is down and probed (0)",
+                Family::default(),
+            ),
             transactions: add(
                 r,
                 "transactions",
@@ -238,13 +281,34 @@ impl Default for Metrics {
                 "Transactions that passed their deadline, by type",
                 Family::default(),
             ),
-            registry: Registry::default(),
-        };
-        Self { registry: std::mem::take(r), ..metrics }
+            registry,
+        }
     }
 }
 
 impl Metrics {
+    /// Returns the metrics of an operator whose backups are in a folder, if they are.
+    #[must_use]
+    pub fn with_backups(folder: Option<PathBuf>) -> Self {
+        let mut metrics = Self::default();
+        if let Some(folder) = folder {
+            metrics.registry.register_collector(Box::new(Backups { folder }));
+        }
+        metrics
+    }
+
+    /// Notes how many users there are for each reason, also where there are none any more.
+    pub fn users(&self, by_reason: &BTreeMap<&'static str, i64>) {
+        for (&reason, &users) in by_reason {
+            self.users.get_or_create(&ReasonLabels { reason }).set(users);
+        }
+    }
+
+    /// Notes how long an object's status or finalizer took to be written.
+    pub fn status_written(&self, took: Duration) {
+        self.status_latency.observe(took.as_secs_f64());
+    }
+
     /// Counts the answers of a commit.
     pub fn committed(&self, answers: &[Result<Receipt, Refusal>], took: Duration) {
         self.commits.observe(took.as_secs_f64());
@@ -290,6 +354,12 @@ impl Metrics {
         gauge.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
+    /// Notes whether a directory answers.
+    pub fn directory_up(&self, directory: &str, is_up: bool) {
+        let gauge = self.up.get_or_create(&DirectoryLabels { directory: directory.to_owned() });
+        gauge.set(i64::from(is_up));
+    }
+
     /// Counts a transaction that was in flight before, or is now, and whether it is overdue.
     pub fn transactions(
         &self,
@@ -314,13 +384,10 @@ impl Metrics {
         self.writes.get_or_create(&WriteLabels { kind: kind.into(), result }).inc();
     }
 
-    /// Returns all metrics in the OpenMetrics text format.
+    /// Returns all metrics as text.
     #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String doesn't fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
+    pub fn text(&self, format: MetricsFormat) -> String {
+        exposition::text(&self.registry, format)
     }
 }
 
@@ -429,18 +496,24 @@ pub async fn serve(
     metrics: std::sync::Arc<Metrics>,
     health: std::sync::Arc<Health>,
 ) -> std::io::Result<()> {
-    use axum::http::{StatusCode, header};
+    use axum::http::{HeaderMap, StatusCode, header};
     use axum::routing::get;
     let verdict = |good: bool| {
         if good { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not now\n") }
     };
     let (alive, ready) = (health.clone(), health);
-    let format =
-        [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    let scrape = async move |headers: HeaderMap| {
+        let accepted =
+            headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let format = MetricsFormat::accepted(&accepted.collect::<Vec<_>>().join(","));
+        // It reads files, and a network's file system may let one wait for ever.
+        let text = tokio::task::spawn_blocking(move || metrics.text(format)).await;
+        ([(header::CONTENT_TYPE, format.content_type())], text.unwrap_or_default())
+    };
     let pages = axum::Router::new()
         .route("/healthz", get(async move || verdict(alive.is_alive())))
         .route("/readyz", get(async move || verdict(ready.is_ready())))
-        .route("/metrics", get(async move || (format, metrics.text())));
+        .route("/metrics", get(scrape));
     axum::serve(listener, pages).await
 }
 

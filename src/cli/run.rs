@@ -5,6 +5,7 @@ pub(super) mod startup;
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +96,10 @@ pub(super) struct RunArgs {
     /// are gone without having released their claim.
     #[arg(long, env = "ROSTER_SUPERSEDE", value_parser = BoolishValueParser::new())]
     supersede: bool,
+    /// The folder that backups of the store are in; the metric `roster_backup_timestamp_seconds`
+    /// says when the newest was taken. Without it there is no such metric.
+    #[arg(long, env = "ROSTER_BACKUP_TO", value_name = "DIR")]
+    backup_to: Option<PathBuf>,
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(long, env = "ROSTER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
     listen: SocketAddr,
@@ -158,7 +163,8 @@ fn start_logging(filter: &str, progress: ProgressReport) -> Result<(), Failure> 
 }
 
 async fn run_operator(arguments: RunArgs, progress: &ProgressReport) -> Result<ExitCode, Failure> {
-    let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
+    let metrics = Arc::new(Metrics::with_backups(arguments.backup_to.clone()));
+    let health = Arc::new(Health::default());
     let listen = arguments.listen;
     let listener = TcpListener::bind(listen)
         .await

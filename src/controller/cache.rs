@@ -67,6 +67,8 @@ pub struct ClusterCache {
     pub domains: Objects<OrgEmailDomainSpec, OrgEmailDomainStatus>,
     /// The Secrets of our type.
     pub secrets: BTreeMap<(String, String), CachedSecret>,
+    /// How many users there are for each reason of their condition `Ready`, zeros included.
+    pub users_by_reason: BTreeMap<&'static str, i64>,
     /// Whether the `User` of each account that wasn't released counts as present, observed or not.
     pub presumes_owners: bool,
     namespace_versions: HashMap<String, u64>,
@@ -117,9 +119,22 @@ impl ClusterCache {
             return None;
         }
         self.unindex(&key);
-        K::objects(self).insert(place, seen);
+        let after = seen.ready_reason();
+        let before = K::objects(self).insert(place, seen);
+        let before = before.as_ref().map(CachedObject::ready_reason);
+        if K::KIND == Kind::User {
+            self.count_user(before, Some(after));
+        }
         self.reindex(&key);
         changed.then_some(key)
+    }
+
+    fn count_user(&mut self, before: Option<&'static str>, after: Option<&'static str>) {
+        for (reason, change) in
+            before.map(|one| (one, -1)).into_iter().chain(after.map(|one| (one, 1)))
+        {
+            *self.users_by_reason.entry(reason).or_default() += change;
+        }
     }
 
     /// Stores the object that the API server returned for a write, unless it is gone since.
@@ -227,7 +242,9 @@ impl ClusterCache {
             Kind::OrgEmailDomain => self.domains.remove(&place).is_some(),
             Kind::UserGroup => self.groups.remove(&place).is_some(),
             Kind::User => {
-                let was_there = self.users.remove(&place).is_some();
+                let removed = self.users.remove(&place);
+                self.count_user(removed.as_ref().map(CachedObject::ready_reason), None);
+                let was_there = removed.is_some();
                 // Its account may stay, and follows others as before.
                 self.reindex(key);
                 was_there

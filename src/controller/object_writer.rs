@@ -124,6 +124,12 @@ impl WriteResult {
         }
     }
 
+    /// Whether the API server has what was written.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        !matches!(self, Self::Conflict | Self::Failed(_))
+    }
+
     /// Returns the version that the object has now; 0 where the answer has none.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -195,13 +201,26 @@ pub struct EventNote {
     pub warning: bool,
 }
 
+/// An update that waits for its turn, since when it does, and about the object of which uid it is.
+#[derive(Debug)]
+pub struct QueuedUpdate {
+    /// The uid of the object.
+    pub uid: String,
+    /// The update.
+    pub update: ObjectUpdate,
+    /// When the first of those that this slot held since the last write was decided.
+    pub since: Instant,
+    priority: Priority,
+}
+
 /// The latest update of each object that waits to be written.
 #[derive(Debug, Default)]
 pub struct UpdateQueue {
-    waiting: HashMap<ObjectKey, (String, ObjectUpdate, Priority)>,
+    waiting: HashMap<ObjectKey, QueuedUpdate>,
     due: WorkQueue,
-    /// The objects whose write is in flight, with the version that each had before.
-    under_way: HashMap<ObjectKey, u64>,
+    /// The objects whose write is in flight, with the version that each had before and since when
+    /// the update waits.
+    under_way: HashMap<ObjectKey, (u64, Instant)>,
     following_under_way: HashSet<ObjectKey>,
 }
 
@@ -216,14 +235,16 @@ impl UpdateQueue {
         now: Instant,
     ) {
         let at = if report.is_blocked() { now + BLOCKED_DEBOUNCE } else { now };
-        self.waiting.insert(key.clone(), (uid, report, lane));
+        let since = self.waiting.get(&key).map_or(now, |waiting| waiting.since);
+        let queued = QueuedUpdate { uid, update: report, since, priority: lane };
+        self.waiting.insert(key.clone(), queued);
         if !self.under_way.contains_key(&key) {
             self.due.put(key, lane, at);
         }
     }
 
     /// Takes the updates that are due, as far as there is room for more writes.
-    pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, String, ObjectUpdate)> {
+    pub fn take(&mut self, now: Instant) -> Vec<(ObjectKey, QueuedUpdate)> {
         let mut due = self.due.take_from(Priority::High, now, self.room(), |_| true);
         let following = self.due.take_from(
             Priority::Low,
@@ -235,10 +256,7 @@ impl UpdateQueue {
         self.following_under_way
             .extend(following.iter().filter(|key| self.waiting.contains_key(key)).cloned());
         due.extend(following);
-        let reports = due
-            .into_iter()
-            .filter_map(|key| self.waiting.remove(&key).map(|(uid, report, _)| (key, uid, report)));
-        reports.collect()
+        due.into_iter().filter_map(|key| self.waiting.remove_entry(&key)).collect()
     }
 
     /// Returns how many more writes may be in flight.
@@ -258,16 +276,17 @@ impl UpdateQueue {
 
     /// Records that a write to an object of this version is in flight; the object's next update
     /// waits for its result.
-    pub fn begin(&mut self, key: ObjectKey, version: u64) {
-        self.under_way.insert(key, version);
+    pub fn begin(&mut self, key: ObjectKey, version: u64, since: Instant) {
+        self.under_way.insert(key, (version, since));
     }
 
-    /// Records that an object's write is done. Returns the version that the object had before.
-    pub fn end(&mut self, key: &ObjectKey, now: Instant) -> u64 {
-        let before = self.under_way.remove(key).unwrap_or_default();
+    /// Records that an object's write is done. Returns the version that the object had before, and
+    /// since when the update waited; nothing for a write that is no update.
+    pub fn end(&mut self, key: &ObjectKey, now: Instant) -> Option<(u64, Instant)> {
+        let before = self.under_way.remove(key);
         self.following_under_way.remove(key);
-        if let Some((.., lane)) = self.waiting.get(key) {
-            self.due.put(key.clone(), *lane, now);
+        if let Some(waiting) = self.waiting.get(key) {
+            self.due.put(key.clone(), waiting.priority, now);
         }
         before
     }
@@ -276,7 +295,7 @@ impl UpdateQueue {
     /// obsolete.
     pub fn forget_waiting(&mut self) {
         self.waiting.clear();
-        self.under_way.values_mut().for_each(|version| *version = 0);
+        self.under_way.values_mut().for_each(|(version, _)| *version = 0);
     }
 
     /// Counts a failed write. Returns when to reconcile the object again.

@@ -280,6 +280,11 @@ impl Provisioning {
         self.directories.iter().map(|(name, pending)| (name.as_str(), pending.wanted.len()))
     }
 
+    /// Returns whether each directory answers, as far as is known: one that was never asked does.
+    pub fn up(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.directories.iter().map(|(name, pending)| (name.as_str(), pending.backoff.is_none()))
+    }
+
     /// Applies a directory's answer. Returns the `User`s whose status changes.
     pub fn on_answer(
         &mut self,

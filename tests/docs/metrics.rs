@@ -11,14 +11,14 @@ use roster::domain::clocks::OtherClock;
 use roster::domain::object_key::Kind;
 use roster::provisioning::DirectoryError;
 use roster::store::Refusal;
-use roster::telemetry::Metrics;
+use roster::telemetry::{Metrics, MetricsFormat};
 
 use super::read;
 
 const HEAD: &str = "\
 # Metrics
 
-Served on `/metrics` in the OpenMetrics format. None has the name of a person or an object in a label. What to alert on is in
+Served on `/metrics` in Prometheus' text format, or in OpenMetrics to a scraper that asks for it. None has the name of a person or an object in a label. What to alert on is in
 [Monitor](../how-to/monitoring.md).
 
 | metric | type | labels | meaning |
@@ -27,7 +27,7 @@ Served on `/metrics` in the OpenMetrics format. None has the name of a person or
 
 /// Returns the page.
 pub(super) fn page() -> String {
-    let text = used().text();
+    let text = used().text(MetricsFormat::OpenMetrics);
     let labels = labels(&text);
     let mut page = HEAD.to_owned();
     let mut names = BTreeSet::new();
@@ -48,13 +48,16 @@ pub(super) fn page() -> String {
         })
         .collect();
     // A family without a value isn't printed, so each has to be used below.
-    assert_eq!(names, registered, "a metric is registered that `used` doesn't use");
+    let unused: Vec<&String> = registered.difference(&names).collect();
+    assert!(unused.is_empty(), "`used` doesn't use {unused:?}");
     page
 }
 
 /// Returns metrics in which every family has a value.
 fn used() -> Metrics {
-    let metrics = Metrics::default();
+    let metrics = Metrics::with_backups(Some("backups".into()));
+    metrics.users(&[("REASON", 0)].into());
+    metrics.directory_up("DIRECTORY", true);
     metrics.committed(&[Err(Refusal::Stale)], Duration::ZERO);
     metrics.clock_skew(OtherClock::Store, SignedDuration::ZERO);
     metrics.provisioning_attempt("DIRECTORY", Some(&DirectoryError::Timeout));

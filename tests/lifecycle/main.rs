@@ -11,6 +11,7 @@ mod killed;
 mod kustomize;
 mod members;
 mod meter;
+mod metrics;
 mod overdue;
 mod passwords;
 mod refused;

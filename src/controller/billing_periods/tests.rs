@@ -145,7 +145,7 @@ async fn metrics_say_how_far_clocks_are_apart_and_how_far_ahead_months_are_close
         .close(&store, &BillingTimeZone::UTC, (&mut clocks, &metrics))
         .await
         .unwrap();
-    let text = metrics.text();
+    let text = metrics.text(crate::telemetry::MetricsFormat::default());
     assert!(text.contains("roster_clock_skew_seconds{clock=\"api_server\"} 90\n"), "{text}");
     assert!(
         text.contains(&format!("roster_closed_ahead_seconds {}\n", 31 * 86_400 + 12 * 3600 - 90)),

@@ -7,7 +7,7 @@ use kube::api::ObjectMeta;
 
 use crate::api;
 use crate::api::lenient::Unreadable;
-use crate::api::status::Condition;
+use crate::api::status::{Condition, ConditionType};
 use crate::controller::cluster_event::number;
 use crate::plan::Meta;
 
@@ -41,6 +41,15 @@ pub struct CachedObject<S, T> {
     pub has_foreign_status: bool,
     /// The version of it, which grows with each write to it.
     pub version: u64,
+}
+
+impl<S, T: HasConditions> CachedObject<S, T> {
+    /// Returns the reason of its condition `Ready`.
+    pub(super) fn ready_reason(&self) -> &'static str {
+        let conditions = self.status.conditions();
+        let ready = conditions.iter().find(|condition| condition.kind == ConditionType::Ready);
+        ready.map_or("Unknown", |ready| ready.reason.as_str())
+    }
 }
 
 pub(super) fn seen<S: serde::Serialize, T>(

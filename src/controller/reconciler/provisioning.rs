@@ -194,6 +194,9 @@ impl<S: Store> Reconciler<S> {
         self.provisioning
             .refused()
             .for_each(|(directory, entries)| self.metrics.refused_entries(directory, entries));
+        self.provisioning
+            .up()
+            .for_each(|(directory, is_up)| self.metrics.directory_up(directory, is_up));
         deliveries
     }
 

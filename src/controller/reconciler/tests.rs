@@ -237,7 +237,7 @@ async fn an_answer_to_a_write_from_before_a_rollback_is_no_other_one() {
     let mut reconciler = reconciler(MemoryStore::default(), None);
     organization(&mut reconciler, "acme", 1, |_| serde_json::json!({}));
     let key = ObjectKey::new(Kind::User, "acme", "u0");
-    reconciler.updates.begin(key.clone(), 500);
+    reconciler.updates.begin(key.clone(), 500, Instant::now());
     reconciler.apply_event(ClusterEvent::RolledBack { kind: Kind::User, known: 500, found: 300 });
     let user = serde_json::json!({"metadata": {"namespace": "acme", "name": "u0", "uid": "acme/u0", "resourceVersion": "320"}});
     reconciler

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::controller::list_watch::Relist;
 use crate::controller::object_writer;
-use crate::controller::object_writer::{Write, WriteResult};
+use crate::controller::object_writer::{QueuedUpdate, Write, WriteResult};
 use crate::controller::reconciler::Reconciler;
 use crate::domain::object_key::{Kind, ObjectKey};
 use crate::redact::redact;
@@ -16,11 +16,13 @@ impl<S: Store> Reconciler<S> {
         let mut writes = self
             .other_writes
             .split_off(self.other_writes.len().saturating_sub(self.updates.room()));
-        for (key, uid, report) in self.updates.take(Instant::now()) {
-            match object_writer::patch(&self.cache, &key, &uid, report, self.clocks.now()) {
+        self.metrics.users(&self.cache.users_by_reason);
+        for (key, queued) in self.updates.take(Instant::now()) {
+            let QueuedUpdate { uid, update, since, .. } = queued;
+            match object_writer::patch(&self.cache, &key, &uid, update, self.clocks.now()) {
                 Some(patch) => {
                     let version = self.cache.version(&key);
-                    self.updates.begin(key, version);
+                    self.updates.begin(key, version, since);
                     writes.push(Write::Patch(patch));
                 }
                 None => self.updates.skip(&key),
@@ -33,7 +35,11 @@ impl<S: Store> Reconciler<S> {
     pub fn on_write_result(&mut self, key: ObjectKey, answer: WriteResult) {
         let now = Instant::now();
         self.metrics.kube_write(key.kind, answer.result());
-        let (before, after) = (self.updates.end(&key, now), answer.version());
+        let update = self.updates.end(&key, now);
+        if let Some((_, since)) = update.filter(|_| answer.is_written()) {
+            self.metrics.status_written(now - since);
+        }
+        let (before, after) = (update.map_or(0, |(version, _)| version), answer.version());
         if (1..before).contains(&after) {
             // A write only makes an object newer.
             self.roll_back(key.kind, before, after);

@@ -192,21 +192,40 @@ impl Operator {
     /// Returns the status and the text of one of the pages that the operator serves.
     #[track_caller]
     pub fn page(&self, path: &str) -> (u16, String) {
-        let address = eventually("it says where it listens", || {
-            let log = self.log();
-            let lines =
-                log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-            lines.filter_map(|line| line["address"].as_str().map(str::to_owned)).next_back()
-        });
-        let Ok(mut connection) = std::net::TcpStream::connect(address) else {
+        self.page_as(path, "*/*")
+    }
+
+    /// Returns the status and the text, the head included, of a page in the format that a header
+    /// `Accept` asks for.
+    #[track_caller]
+    pub fn page_as(&self, path: &str, accept: &str) -> (u16, String) {
+        let Ok(mut connection) = std::net::TcpStream::connect(self.address()) else {
             return (0, String::new());
         };
-        let request = format!("GET {path} HTTP/1.1\r\nHost: roster\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: roster\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        );
         connection.write_all(request.as_bytes()).expect("it listens");
         let answer = std::io::read_to_string(connection).expect("it answers");
         let status =
             answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
         (status, answer)
+    }
+
+    /// Returns where it listens.
+    #[track_caller]
+    pub fn address(&self) -> String {
+        eventually("it says where it listens", || {
+            let log = self.log();
+            let lines =
+                log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            lines.filter_map(|line| line["address"].as_str().map(str::to_owned)).next_back()
+        })
+    }
+
+    /// Returns its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Changes the store as an application does.
