@@ -96,8 +96,8 @@ pub(super) struct RunArgs {
     /// are gone without having released their claim.
     #[arg(long, env = "ROSTER_SUPERSEDE", value_parser = BoolishValueParser::new())]
     supersede: bool,
-    /// The folder that backups of the store are in; the metric `roster_backup_timestamp_seconds`
-    /// says when the newest was taken. Without it there is no such metric.
+    /// The folder that backups of the store are in, for the metric `roster_backup_timestamp_seconds`:
+    /// when the newest was taken. Without the folder there is no such metric.
     #[arg(long, env = "ROSTER_BACKUP_TO", value_name = "DIR")]
     backup_to: Option<PathBuf>,
     /// Where /healthz, /readyz and /metrics are served.
