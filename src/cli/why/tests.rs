@@ -177,7 +177,7 @@ fn whoever_holds_nothing_is_told_why_and_what_would_help() {
         .collect();
     line.push(account("u33", &["orders:read"], None));
     line.push(account("alice", &[], inherits("u1")));
-    check(&line, false, "more than 32 others");
+    check(&line, false, "more than 32 ancestors");
     line.push(account("alice", &[], inherits("u2")));
     check(
         &line[..34].iter().chain(&line[35..]).cloned().collect::<Vec<_>>(),

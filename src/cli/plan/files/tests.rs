@@ -38,7 +38,7 @@ fn what_has_no_end_is_read_to_a_bound() {
     std::fs::remove_file(&large).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let begun = std::time::Instant::now();
-    check_refused(&pipe, "pipe: a pipe into which nobody writes");
+    check_refused(&pipe, "pipe: a pipe that nothing is written to");
     assert!(begun.elapsed() < TIMEOUT * 3);
     // The first one is still read, by whoever waited for it.
     let pipe = folder.path().join("another");
