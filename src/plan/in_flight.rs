@@ -1,15 +1,11 @@
-//! What becomes of an edit while a transaction of the account is in flight: what takes rights away
-//! is applied at once, everything else when the transaction ends.
+//! What a transaction in flight adds to what is said of an account.
 
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::OrganizationRecord;
 use super::blocked::{Blocked, Unconfirmed};
-use crate::api::user::{PermissionSource, SourceMode};
-use crate::domain::account::{AccountSpec, Confirmations, LoginState, Source, Transaction};
-use crate::domain::permission::Permissions;
+use crate::domain::account::{Confirmations, Transaction};
 
 /// The directories that are in use, by name, each with how it does with an account's entry.
 pub type Directories = BTreeMap<String, DirectoryState>;
@@ -57,59 +53,6 @@ pub struct Missing {
     /// For how long an earlier request may still undo it, where it isn't taken for confirmed
     /// before.
     pub held_for: Option<SignedDuration>,
-}
-
-/// Returns the permissions that stay of those listed: nothing is added.
-pub(super) fn remaining_grants(current: &AccountSpec, asked: &Permissions) -> Permissions {
-    current.grants.intersection(asked).cloned().collect()
-}
-
-/// Returns the source that stays: the one in force where it is asked for, else none.
-pub(super) fn remaining_source(
-    current: &AccountSpec,
-    asked: Option<&PermissionSource>,
-) -> Option<PermissionSource> {
-    let PermissionSource { name, mode } = asked?;
-    match (current.source.as_ref()?, mode) {
-        // A clone would be of what is followed now, so following takes nothing away and adds
-        // nothing.
-        (Source::Inherited { from, .. }, _) if from == name => {
-            Some(PermissionSource { name: name.clone(), mode: SourceMode::Inherit })
-        }
-        (Source::Cloned(cloned), SourceMode::Clone) if cloned.from == *name => asked.cloned(),
-        (Source::Inherited { .. } | Source::Cloned(_), _) => None,
-    }
-}
-
-/// Returns what of the wanted content is applied at once, of which grants and source are what stays
-/// already.
-pub(super) fn revocations_only(
-    record: &OrganizationRecord,
-    current: &AccountSpec,
-    wanted: AccountSpec,
-) -> AccountSpec {
-    let AccountSpec { lifecycle, group, grants, source, .. } = wanted;
-    AccountSpec {
-        lifecycle: match lifecycle {
-            LoginState::Disabled => LoginState::Disabled,
-            LoginState::Enabled => current.lifecycle,
-        },
-        group: if loses_rights(record, &current.group, &group) {
-            group
-        } else {
-            current.group.clone()
-        },
-        grants,
-        source,
-        ..current.clone()
-    }
-}
-
-/// Whether a member of one group loses something by moving to another.
-fn loses_rights(record: &OrganizationRecord, from: &str, to: &str) -> bool {
-    let (before, after) =
-        (record.group(from).unwrap_or_default(), record.group(to).unwrap_or_default());
-    from != to && !after.full_control && !before.given().is_subset(&after.given())
 }
 
 /// Returns what a transaction in flight has to say beside what else is blocked, in its place:

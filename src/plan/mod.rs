@@ -171,8 +171,13 @@ impl OrganizationRecord {
     /// Whether an account with this content has full control and may log in.
     #[must_use]
     pub fn is_administrator(&self, content: &AccountSpec) -> bool {
-        let full_control = || self.group(&content.group).is_some_and(|group| group.full_control);
-        content.lifecycle == LoginState::Enabled && full_control()
+        content.lifecycle == LoginState::Enabled && self.has_full_control(&content.group)
+    }
+
+    /// Whether a group gives its members full control.
+    #[must_use]
+    pub fn has_full_control(&self, group: &str) -> bool {
+        self.group(group).is_some_and(|group| group.full_control)
     }
 
     /// Returns the permissions in effect of an account, whose source is found by its `User`'s name.
@@ -258,6 +263,11 @@ impl Decision {
     #[must_use]
     pub fn blocked(why: Blocked) -> Self {
         Self { blocked: vec![why], ..Self::default() }
+    }
+
+    /// Returns the decision to change an account.
+    fn planned(plan: AccountPlan) -> Self {
+        Self { plan: Some(Plan::Account(Box::new(plan))), ..Self::default() }
     }
 
     /// Returns how many others' accounts it names, which is what it costs to judge and to commit.

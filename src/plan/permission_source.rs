@@ -157,9 +157,7 @@ impl<'a> GraphUser<'a> {
         if on_a_loop && let Some(followed) = self.in_force() {
             // What it had came along this line.
             let line = self.path(followed);
-            sourcing
-                .seen
-                .extend(line.iter().filter_map(|name| self.find(name)).map(self::precondition));
+            sourcing.seen.extend(line.iter().filter_map(|name| self.find(name)).map(precondition));
             sourcing.absent.extend(self.assumed_absent(&line));
         }
         sourcing
@@ -410,7 +408,7 @@ fn freeze(account: &Account, kept: Option<Permissions>) -> FrozenPermissions {
     FrozenPermissions { account: account.id, from: account.revision, kept }
 }
 
-fn precondition(account: &Account) -> Precondition {
+pub(super) fn precondition(account: &Account) -> Precondition {
     Precondition { account: account.id, revision: account.revision }
 }
 

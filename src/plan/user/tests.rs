@@ -6,15 +6,18 @@ use uuid::Uuid;
 use super::*;
 use crate::api::Reason;
 use crate::api::lenient::{Field, Unreadable, UnreadableField};
-use crate::api::user::ProfileSpec;
-use crate::api::user::{GroupRef, PermissionsSpec, UserRef};
-use crate::domain::account::{AccountId, Credential, Revision, Transaction};
+use crate::api::user::{
+    DeletionPolicy, DeletionProtection, GroupRef, PermissionSource, PermissionsSpec, ProfileSpec,
+    SourceMode, UserRef,
+};
+use crate::domain::account::{Credential, Revision, Source, Transaction, TransactionKind};
 use crate::domain::email::Domain;
 use crate::domain::group::GroupContent;
-use crate::domain::password::PasswordHash;
+use crate::domain::password::{PasswordHash, Requirement};
+use crate::domain::permission;
 use crate::domain::profile::{Profile, SelfServiceField};
 use crate::plan::in_flight::{DirectoryProblem, DirectoryState};
-use crate::plan::{Deleting, Listing, OrganizationRecord};
+use crate::plan::{Deleting, FinalizerAction, Listing, OrganizationRecord, Plan};
 
 fn email(name: &str) -> Email {
     Email::parse(&format!("{name}@acme.example")).unwrap()
