@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 
-use self::contents::{Contents, StoredLifetime};
+use self::contents::{MemoryContents, StoredLifetime};
 use super::logins::Logins;
 use super::{
     AccountKey, Administrator, CommitTime, Counts, GroupName, OrganizationRecord, Receipt, Refusal,
@@ -24,7 +24,7 @@ use crate::plan::{Deleting, Plan};
 /// A store that lives as long as its process.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    contents: Mutex<Contents>,
+    contents: Mutex<MemoryContents>,
 }
 
 /// What a store has of one organization, for a copy to be made of it.
@@ -49,7 +49,7 @@ impl MemoryStore {
     /// these other ids too. Changes of it come to nobody's notice.
     #[must_use]
     pub fn copy_of(extracts: Vec<Extract>, known_ids: HashSet<AccountId>) -> Self {
-        let mut contents = Contents::default();
+        let mut contents = MemoryContents::default();
         contents.work.known_ids = known_ids;
         for Extract { organization, record, accounts } in extracts {
             contents.put_organization(organization, record);
@@ -85,7 +85,7 @@ impl MemoryStore {
         entries
     }
 
-    fn contents(&self) -> MutexGuard<'_, Contents> {
+    fn contents(&self) -> MutexGuard<'_, MemoryContents> {
         self.contents.lock().expect("nothing panics while it holds the lock")
     }
 }

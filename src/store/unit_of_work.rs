@@ -49,7 +49,7 @@ pub(super) struct UnitOfWork {
     pub(super) organizations: Organizations,
     pub(super) directories: BTreeSet<String>,
     pub(super) answers: Answers,
-    changes: Changes,
+    changes: ChangedRows,
 }
 
 /// A transaction that is in the journal.
@@ -77,7 +77,7 @@ impl From<Refusal> for NotApplied {
 
 /// What was changed, for a store to write.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
+pub(super) struct ChangedRows {
     /// The accounts that changed, as they were before; nothing where they are new.
     pub(super) accounts: BTreeMap<AccountId, Option<Account>>,
     /// The new accounts, as they began.
@@ -122,7 +122,7 @@ impl UnitOfWork {
     }
 
     /// Returns what was changed since the last call.
-    pub(super) fn take_changes(&mut self) -> Changes {
+    pub(super) fn take_changes(&mut self) -> ChangedRows {
         std::mem::take(&mut self.changes)
     }
 
@@ -291,7 +291,7 @@ impl UnitOfWork {
     }
 }
 
-impl Changes {
+impl ChangedRows {
     /// Notes what is newer than before, so that a repeated acknowledgement writes nothing.
     fn confirm(
         &mut self,

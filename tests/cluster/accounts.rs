@@ -41,7 +41,7 @@ fn a_user_becomes_an_account_with_everything_the_spec_says() {
     assert_eq!(
         operator.users(),
         [json!({
-            "organization": organization.name, "loginName": login, "email": "alice@acme.example", "state": "Enabled",
+            "organization": organization.name, "user": "alice", "loginName": login, "email": "alice@acme.example", "state": "Enabled",
             "group": "administrators", "role": "Dispatcher", "teams": ["night-shift"], "profile": profile,
             "permissions": ["*", "orders:read"], "selfService": [], "inTransaction": false,
         })]

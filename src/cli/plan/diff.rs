@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::documents::Unreadable;
+use super::documents::UnreadableDocument;
 use super::manifests::{Declaration, Manifests, Object, user_before};
 use super::simulate::{Contents, SimulationResult, has_password_of_secret};
 use super::warnings::WarningPolicy;
@@ -210,7 +210,7 @@ pub(super) fn compare(
     }
 }
 
-fn invalid(Unreadable { place, message }: &Unreadable) -> Invalid {
+fn invalid(UnreadableDocument { place, message }: &UnreadableDocument) -> Invalid {
     Invalid { place: place.to_string(), message: message.clone() }
 }
 

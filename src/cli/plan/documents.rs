@@ -26,7 +26,7 @@ pub(super) struct Document {
 
 /// A document that can't be read, or that is no object of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Unreadable {
+pub(super) struct UnreadableDocument {
     pub(super) place: SourceLocation,
     pub(super) message: String,
 }
@@ -35,7 +35,7 @@ pub(super) struct Unreadable {
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     pub(super) documents: Vec<Document>,
-    pub(super) unreadable: Vec<Unreadable>,
+    pub(super) unreadable: Vec<UnreadableDocument>,
     /// What `kubectl` doesn't read of the files.
     pub(super) ignored: Vec<String>,
 }
@@ -79,7 +79,7 @@ impl Document {
     ///
     /// # Errors
     /// When a list has no items, or an item is no object.
-    pub(super) fn items(self) -> Result<Vec<Self>, Unreadable> {
+    pub(super) fn items(self) -> Result<Vec<Self>, UnreadableDocument> {
         let text = |field: &str| self.value[field].as_str().unwrap_or_default().to_owned();
         let (kind, api_version) = (text("kind"), text("apiVersion"));
         let Some(items) = self.value["items"].as_array() else {
@@ -87,7 +87,7 @@ impl Document {
                 return Ok(vec![self]);
             }
             let message = format!("a {kind} has its objects in items, which is a list");
-            return Err(Unreadable { place: self.place("items"), message });
+            return Err(UnreadableDocument { place: self.place("items"), message });
         };
         let item_kind = kind.strip_suffix("List").unwrap_or_default();
         let mut found = vec![];
@@ -95,11 +95,11 @@ impl Document {
             let path = format!("items[{number}]");
             let Some(fields) = value.as_object() else {
                 let message = format!("{path} is no object of Kubernetes");
-                return Err(Unreadable { place: self.place(&path), message });
+                return Err(UnreadableDocument { place: self.place(&path), message });
             };
             if fields.get("items").is_some_and(Value::is_array) {
                 let message = format!("{path} is a list itself, which kubectl doesn't read");
-                return Err(Unreadable { place: self.place(&path), message });
+                return Err(UnreadableDocument { place: self.place(&path), message });
             }
             let mut fields = fields.clone();
             if !item_kind.is_empty() {
@@ -154,14 +154,16 @@ impl Documents {
                     match go_yaml_refuses(text) {
                         Some((below, message)) => {
                             self.unreadable
-                                .push(Unreadable { place: place(line + below), message });
+                                .push(UnreadableDocument { place: place(line + below), message });
                         }
                         None => self.add_part(place(line), text, left)?,
                     }
                 }
                 Content::Refused(message) => {
-                    self.unreadable
-                        .push(Unreadable { place: place(line), message: message.to_owned() });
+                    self.unreadable.push(UnreadableDocument {
+                        place: place(line),
+                        message: message.to_owned(),
+                    });
                 }
             }
         }
@@ -182,7 +184,7 @@ impl Documents {
             Err(YamlError::TooLarge) => return Err(too_many(&file)),
             Err(YamlError::Malformed { line, message }) => {
                 let place = SourceLocation { file, line: above + line };
-                self.unreadable.push(Unreadable { place, message });
+                self.unreadable.push(UnreadableDocument { place, message });
                 return Ok(());
             }
         };

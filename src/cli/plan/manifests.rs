@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::documents::{Document, Documents, SourceLocation, Unreadable};
+use super::documents::{Document, Documents, SourceLocation, UnreadableDocument};
 use super::metadata;
 use super::schema::{Fault, Schemas, type_of};
 use crate::api::user::{DesiredState, PermissionSource, PermissionsSpec, SourceMode, UserRef};
@@ -29,7 +29,7 @@ pub(super) struct Manifests {
     /// What was left out, and why.
     pub(super) skipped: Vec<String>,
     /// What `kubectl` or the API server would refuse and that is no object of roster's kinds.
-    pub(super) invalid: Vec<Unreadable>,
+    pub(super) invalid: Vec<UnreadableDocument>,
     /// The namespaces whose manifest is refused, and where these stand.
     refused_namespaces: BTreeMap<String, SourceLocation>,
 }
@@ -278,7 +278,7 @@ fn add_document(
         Err(Fault { path, message }) => {
             let place = document.place(&path);
             let message = if path.is_empty() { message } else { format!("{path}: {message}") };
-            declared.invalid.push(Unreadable { place, message });
+            declared.invalid.push(UnreadableDocument { place, message });
         }
         Ok(Declared::Namespace) => add_namespace(declared, &document),
         Ok(Declared::Other) => {
@@ -329,7 +329,7 @@ fn add_namespace(declared: &mut Manifests, document: &Document) {
     }
     declared.refused_namespaces.insert(name.to_owned(), document.place(""));
     let shown = if name.is_empty() { "Namespace".to_owned() } else { format!("Namespace {name}") };
-    declared.invalid.extend(faults.into_iter().map(|Fault { path, message }| Unreadable {
+    declared.invalid.extend(faults.into_iter().map(|Fault { path, message }| UnreadableDocument {
         place: document.place(&path),
         message: format!("the {shown}: {path}: {message}"),
     }));

@@ -11,16 +11,16 @@ use crate::domain::billing::{BillingTimeZone, Calendar, Lifetime, Period};
 use crate::domain::login_attempts::LoginFailures;
 use crate::domain::organization::Organization;
 use crate::plan::{Deleting, Plan};
-use crate::store::unit_of_work::{Answers, Changes, NotApplied, Question, UnitOfWork};
+use crate::store::unit_of_work::{Answers, ChangedRows, NotApplied, Question, UnitOfWork};
 use crate::store::{
     AccountKey, CommitTime, Counts, MEMBER_CHANGES, OrganizationRecord, Receipt, Refusal,
 };
 
 #[derive(Debug, Default)]
-pub(super) struct Contents {
+pub(super) struct MemoryContents {
     pub(super) work: UnitOfWork,
     pub(super) member_changes: BTreeMap<i64, AccountId>,
-    pub(super) journal: HashMap<TransactionId, Entry>,
+    pub(super) journal: HashMap<TransactionId, StoredTransaction>,
     pub(super) cases: BTreeMap<String, Option<AccountId>>,
     pub(super) lifetimes: BTreeMap<AccountId, StoredLifetime>,
     pub(super) billing_zone: Option<BillingTimeZone>,
@@ -60,13 +60,13 @@ impl StoredLifetime {
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct StoredTransaction {
     pub(super) account: AccountId,
     pub(super) transaction: Transaction,
     pub(super) superseded: bool,
 }
 
-impl Contents {
+impl MemoryContents {
     pub(super) fn put_organization(
         &mut self,
         organization: Organization,
@@ -140,7 +140,7 @@ impl Contents {
 
     /// Takes over what a plan changed beside the rows of the unit of work itself.
     fn keep_changes(&mut self, now: Timestamp) {
-        let Changes {
+        let ChangedRows {
             accounts,
             created,
             deleted,
@@ -168,7 +168,7 @@ impl Contents {
             }
         }
         for (account, transaction) in journal {
-            let entry = Entry { account, transaction, superseded: false };
+            let entry = StoredTransaction { account, transaction, superseded: false };
             self.journal.insert(entry.transaction.id, entry);
         }
         for id in superseded {

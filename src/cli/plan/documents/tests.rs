@@ -7,7 +7,7 @@ fn parse_with(file: &str, text: &str, left: &mut usize) -> Result<Vec<Document>,
     let mut read = Documents::default();
     read.add(file, text, left).map_err(|error| error.to_string())?;
     match read.unreadable.first() {
-        Some(Unreadable { place, message }) => Err(format!("{place}: {message}")),
+        Some(UnreadableDocument { place, message }) => Err(format!("{place}: {message}")),
         None => Ok(read.documents),
     }
 }

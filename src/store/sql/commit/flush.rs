@@ -12,7 +12,7 @@ use crate::plan::Listing;
 use crate::store::sql::connection::{Connection, statement};
 use crate::store::sql::locks::{self, Lock};
 use crate::store::sql::rows;
-use crate::store::unit_of_work::{Changes, UnitOfWork};
+use crate::store::unit_of_work::{ChangedRows, UnitOfWork};
 use crate::store::{GroupName, MEMBER_CHANGES};
 
 /// Writes what was changed in a unit of work.
@@ -21,7 +21,7 @@ pub(super) async fn flush(
     work: &mut UnitOfWork,
     now: Timestamp,
 ) -> Result<(), CommitError> {
-    let Changes {
+    let ChangedRows {
         accounts,
         created,
         deleted,
