@@ -101,7 +101,8 @@ fn revocations(
     desired: &AccountSpec,
 ) -> Option<Change> {
     let in_flight = account.transaction.in_flight();
-    if !in_flight && !(snapshot.held_up && snapshot.owns_account()) {
+    let waits_for_application = snapshot.held_up && snapshot.owns_account();
+    if !in_flight && !waits_for_application {
         return None;
     }
     let (grants, source) = source::remaining(snapshot, &account.content, &desired.grants);
